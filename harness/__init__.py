@@ -1,0 +1,1 @@
+"""Resilience test harness for multi-tenant systems."""

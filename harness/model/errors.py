@@ -1,0 +1,52 @@
+"""Errors that a user can act on; each carries the exit code under which it ends the command."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The contract with scripts and CI; `harness --help` prints it."""
+
+    HELD = 0
+    BROKEN = 1
+    UNKNOWN = 2
+    COULD_NOT_RUN = 3
+    USAGE = 4
+    NOT_ROLLED_BACK = 5
+    INTERRUPTED = 130
+
+
+EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
+    ExitCode.HELD: "the claim held",
+    ExitCode.BROKEN: "a critical check failed",
+    ExitCode.UNKNOWN: "it could not be decided; the cause is printed",
+    ExitCode.COULD_NOT_RUN: "the harness or the target could not do its job",
+    ExitCode.USAGE: "usage or scenario error, nothing selected included",
+    ExitCode.NOT_ROLLED_BACK: "a rollback could not be confirmed: run `harness recover`",
+    ExitCode.INTERRUPTED: "interrupted, after rollback",
+}
+
+
+class HarnessError(Exception):
+    """A cause and a next step, in words for the user; never a bug of the harness."""
+
+    exit_code = ExitCode.COULD_NOT_RUN
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(HarnessError):
+    """The command line, a scenario or a target file asks for something that cannot be."""
+
+    exit_code = ExitCode.USAGE
+
+
+class TargetError(HarnessError):
+    """The system under test could not be started, reached or kept running."""
+
+
+class RollbackError(HarnessError):
+    """A fault may still be in place."""
+
+    exit_code = ExitCode.NOT_ROLLED_BACK

@@ -1,0 +1,55 @@
+"""What happened in a run, one event a line: the engine emits them, every output folds them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+Value = str | int | float | bool | None
+
+
+class Kind(Enum):
+    """Every kind of event; the fields that each carries are part of the recording's contract."""
+
+    RUN_STARTED = "run.started"  # scenario, seed
+    RUN_ENDED = "run.ended"  # how: completed | interrupted | failed; cause
+    STACK_STARTED = "stack.started"  # seconds
+    PHASE_STARTED = "phase.started"  # phase; the time is the planned edge, not the moment of writing
+    FAULT_ASKED = "fault.asked"  # fault, kind, place
+    FAULT_APPLIED = "fault.applied"  # fault, kind, place; after the injector read it back
+    FAULT_FELT = "fault.felt"  # fault, connections, bytes, first_felt_ns: the injector's own count
+    FAULT_UNDONE = "fault.undone"  # fault, by: harness | reaper; after it was read back
+    FAULT_FAILED = "fault.failed"  # fault, step: apply | undo; cause
+    SURGE_DELIVERED = "surge.delivered"  # fault, tenant, requests
+    BREAKER_CHANGED = "breaker.changed"  # service, breaker, from_state, to_state, tenant, trace_id
+    BULKHEAD_REJECTED = "bulkhead.rejected"  # service, bulkhead, outcome, tenant, trace_id
+    BREAKER_REFUSED = "breaker.refused"  # service, breaker, tenant, trace_id
+    RETRY_SCHEDULED = "retry.scheduled"  # service, link, attempt, delay_ms, trace_id
+    RETRY_REFUSED = "retry.refused"  # service, link, reason, trace_id
+    DEADLINE_EXCEEDED = "deadline.exceeded"  # service, tenant, trace_id
+    RATE_LIMITED = "rate_limit.refused"  # service, tenant, trace_id
+    PROCESS_STARTED = "process.started"  # service, pid
+    PROCESS_EXITED = "process.exited"  # service, pid, code, expected
+    LOAD_STARTED = "load.started"  # pid
+    LOAD_ENDED = "load.ended"  # arrivals, sent, late, dropped, code
+    TELEMETRY_LOST = "telemetry.lost"  # what, count
+    LEDGER_READ = "ledger.read"  # ledger, tenant, keys, complete (bool), cause
+    NOTE = "note"  # text
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened at one time (UTC ns), with flat, JSON-able fields."""
+
+    time_ns: int
+    kind: Kind
+    fields: Mapping[str, Value] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Return a field as text; empty where it is absent or null."""
+        value = self.fields.get(name)
+        return "" if value is None else str(value)
+
+    def number(self, name: str) -> float:
+        """Return a field as a number; 0 where it is absent or null."""
+        value = self.fields.get(name)
+        return float(value) if isinstance(value, int | float) else 0.0

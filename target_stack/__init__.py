@@ -1,0 +1,1 @@
+"""The sample multi-tenant SaaS order platform."""
