@@ -1,1 +1,1 @@
-"""Resilience test harness for multi-tenant systems."""
+"""Resilience test harness for multi-tenant systems: run, fault, record, judge."""

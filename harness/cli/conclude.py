@@ -1,0 +1,37 @@
+"""The end of `run` and `check`: judge, write verdict and report, print the answer."""
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+
+from harness.checks.judge import judge
+from harness.model.errors import ExitCode
+from harness.recording.reader import Recording
+from harness.recording.verdict_file import write_verdict
+from harness.report.html import write_report
+from harness.report.summary_json import summary as json_summary
+from harness.report.terminal import summary as terminal_summary
+
+
+def conclude(run: Path, *, as_json: bool) -> ExitCode:
+    """Judge the recording at *run*, write verdict.json and report.html, print the verdict; return the exit code."""
+    recording = Recording(run)
+    verdict = judge(recording)
+    write_verdict(run, verdict)
+    report = write_report(run, recording, verdict)
+    if as_json:
+        click.echo(
+            json.dumps({**json_summary(recording, verdict), "report": str(report)}, indent=1, ensure_ascii=False)
+        )
+        return verdict.exit_code
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+    click.echo(terminal_summary(recording, verdict, width=width, colour=click.get_text_stream("stdout").isatty()))
+    click.echo(f"report: {_near(report)}")
+    return verdict.exit_code
+
+
+def _near(path: Path) -> str:
+    """Write a path relative to here where that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,119 @@
+"""Commands that look: list, plan, check, report, schema."""
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.checks.judge import judge
+from harness.cli.conclude import conclude
+from harness.model.base import Spec
+from harness.model.errors import UsageError
+from harness.model.plan import Plan
+from harness.model.scenario import Phase, Scenario, read_scenario_head
+from harness.model.target import Target
+from harness.model.units import format_duration
+from harness.recording.reader import Recording
+from harness.recording.verdict_file import write_verdict
+from harness.report.html import write_report
+from harness.runner.library import all_scenarios
+from harness.runner.planning import make_plan
+
+
+@click.command("list")
+@click.option("--tag", help="Only scenarios that carry this tag.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def list_scenarios(tag: str | None, as_json: bool) -> None:
+    """Show the scenarios and what each one claims."""
+    found = [(path, read_scenario_head(path)) for path in all_scenarios()]
+    chosen = [(path, scenario) for path, scenario in found if tag is None or tag in scenario.tags]
+    if not chosen:
+        known = sorted({t for _, scenario in found for t in scenario.tags})
+        msg = f"no scenario carries the tag {tag!r}"
+        raise UsageError(msg, hint=f"tags: {', '.join(known)}")
+    if as_json:
+        rows = [{"name": p.stem, "path": str(p), "claim": s.claim.strip(), "tags": s.tags} for p, s in chosen]
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    for path, scenario in chosen:
+        click.echo(click.style(path.stem, bold=True) + f"  [{', '.join(scenario.tags)}]")
+        click.echo(click.wrap_text(" ".join(scenario.claim.split()), 100, "    ", "    "))
+
+
+@click.command()
+@click.argument("scenario")
+@click.option(
+    "--target", type=click.Path(path_type=Path), help="Target file; else the scenario's own, or the sample stack."
+)
+@click.option("--seed", type=int, help="Seed of the arrivals and of the faults.")
+@click.option("--quick", is_flag=True, help="The short phases.")
+@click.option("--without", multiple=True, metavar="PROTECTION", help="Switch a protection off.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole resolved plan as JSON.")
+def plan(
+    scenario: str, target: Path | None, seed: int | None, quick: bool, without: tuple[str, ...], as_json: bool
+) -> None:
+    """Check a SCENARIO and show what a run of it would do; nothing is started."""
+    made = make_plan(scenario, target=target, seed=seed, quick=quick, without=without)
+    click.echo(made.model_dump_json(indent=1) if as_json else _describe(made))
+
+
+def _describe(plan: Plan) -> str:
+    scenario = plan.scenario
+    phases = "  ".join(f"{p.value} {format_duration(plan.phases.seconds(p))}" for p in Phase)
+    lines = [
+        f"{plan.name}: {' '.join(scenario.claim.split())}",
+        f"target    {plan.target.name} ({len(plan.target.services)} services, {len(plan.target.links)} links)",
+        f"phases    {phases}  ({format_duration(plan.phases.total_s)} in all)",
+        *(f"load      {tenant:<10} {_rates(flows)}" for tenant, flows in scenario.load.items()),
+        *(f"fault     {fault.place}: {fault.kind}" for fault in scenario.faults),
+        *(f"may hurt  {tenant:<10} {', '.join(flows)}" for tenant, flows in scenario.blast_radius.items()),
+        *(f"check     {entry.id}" for entry in scenario.checks),
+        *(f"proves    {', '.join(p)} (without: {c} fails)" for c, p in scenario.proves.items()),
+        *(f"WITHOUT   {name}" for name in plan.without),
+    ]
+    return "\n".join(lines)
+
+
+def _rates(flows: dict[str, float]) -> str:
+    return ", ".join(f"{flow} {rate:g}/s" for flow, rate in flows.items())
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.pass_context
+def check(context: click.Context, run: Path | None, as_json: bool) -> None:
+    """Judge a stored RUN again (the newest below runs/ without one); exits like `run`."""
+    context.exit(conclude(run or _newest_run(), as_json=as_json))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+def report(run: Path | None) -> None:
+    """Judge a stored RUN again and draw its HTML report; prints the report's path."""
+    path = run or _newest_run()
+    recording = Recording(path)
+    verdict = judge(recording)
+    write_verdict(path, verdict)
+    click.echo(write_report(path, recording, verdict))
+
+
+def _newest_run() -> Path:
+    runs = sorted(path.parent for path in Path("runs").glob("*/run.json"))
+    if not runs:
+        msg = "no recording below runs/"
+        raise UsageError(msg, hint="`harness run SCENARIO` makes one; or name its folder")
+    return runs[-1]
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["scenario", "target"]))
+def schema(kind: str) -> None:
+    """Print the JSON Schema that editors use; it is the validator's own."""
+    model: type[Spec] = Scenario if kind == "scenario" else Target
+    click.echo(json.dumps(json_schema(model), indent=1))
+
+
+def json_schema(model: type[Spec]) -> dict[str, object]:
+    """Return the published JSON Schema of a YAML file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}

@@ -1,0 +1,69 @@
+"""The command `harness`: its commands and its one error handler."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from harness.cli import inspect, run, stack
+from harness.cli.exit_codes import EPILOG
+from harness.model.errors import ExitCode, HarnessError
+
+
+@click.group(
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(package_name="tenant-resilience-harness", prog_name="harness")
+def cli() -> None:
+    """Prove that a multi-tenant system contains its failures.
+
+    \b
+    Start here:
+      harness list                          what can be run, and what each scenario claims
+      harness run payment-provider-hang     start the sample stack, break it, get a verdict and a report
+      harness run NAME --without PROTECTION show that the protection is needed
+    """
+
+
+for command in (
+    run.run,
+    inspect.list_scenarios,
+    inspect.plan,
+    stack.up,
+    stack.down,
+    inspect.check,
+    inspect.report,
+    stack.recover,
+    stack.doctor,
+    inspect.schema,
+):
+    cli.add_command(command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; return its exit code. Every known error is one message with its next step."""
+    try:
+        code = cli.main(args=None if argv is None else list(argv), prog_name="harness", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except HarnessError as error:
+        show_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left, for instance `harness list | head`
+        return ExitCode.HELD
+    return int(code or 0)
+
+
+def show_error(error: HarnessError) -> None:
+    """Print an error as its cause and its next step."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]error:[/] {escape(str(error))}")
+    if error.hint:
+        console.print(f"[bold]next:[/] {escape(error.hint)}")

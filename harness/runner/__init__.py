@@ -1,0 +1,1 @@
+"""One run: plan -> phases -> recording -> verdict."""

@@ -1,0 +1,59 @@
+"""From what the user asked for to a plan that can be run; what can be wrong with it is found before anything starts."""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.model.errors import UsageError
+from harness.model.plan import Plan
+from harness.model.scenario import Phase, Phases, Scenario, load_scenario, read_scenario_head
+from harness.model.source import did_you_mean
+from harness.model.target import Target, load_target
+from harness.runner.library import find_scenario, sample_target
+
+
+def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, without: Sequence[str]) -> Plan:
+    """Resolve a scenario (a name or a path) against its target.
+
+    Raises:
+        UsageError: anything in the files or the options that does not fit together, with its position.
+    """
+    path = find_scenario(name)
+    head = read_scenario_head(path)
+    resolved = load_target(_target_path(path, head, target))
+    scenario = load_scenario(path, resolved)
+    return Plan(
+        name=path.stem,
+        scenario=scenario,
+        target=resolved,
+        phases=_phases(scenario, quick=quick),
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        quick=quick,
+        without=_protections(without, scenario, resolved),
+    )
+
+
+def _target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) -> Path:
+    if asked is not None:
+        return asked
+    return scenario_path.parent / scenario.target if scenario.target else sample_target()
+
+
+def _phases(scenario: Scenario, *, quick: bool) -> Phases:
+    """Return the scenario's phases, or for a quick run the shorter of these and the quick ones."""
+    if not quick:
+        return scenario.phases
+    shortest = {p.value: min(scenario.phases.seconds(p), scenario.quick.seconds(p)) for p in Phase}
+    return Phases.model_validate({name: f"{seconds:g}s" for name, seconds in shortest.items()})
+
+
+def _protections(asked: Sequence[str], scenario: Scenario, target: Target) -> list[str]:
+    """Check the names given to `--without`; commas separate several."""
+    names = [name for item in asked for name in item.split(",") if name]
+    for name in names:
+        if name not in target.protections:
+            known = did_you_mean(name, target.protections)
+            msg = f"--without {name}: no such protection in target {target.name!r}{known}"
+            hint = "; ".join(f"check {c!r} proves {', '.join(p)}" for c, p in scenario.proves.items())
+            raise UsageError(msg, hint=f"in this scenario {hint}" if hint else None)
+    return sorted(set(names))

@@ -1,0 +1,1 @@
+"""What is built of runs: a stack that stays up, and later proofs, gates and game days."""
