@@ -1,0 +1,167 @@
+"""The fault proxy as a process: arguments, start, signals, end."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from harness.faultproxy.api import TOXIPROXY_VERSION, Api, parse_population
+from harness.faultproxy.clock import LoopClock
+from harness.faultproxy.errors import ApiError
+from harness.faultproxy.fields import parse_json
+from harness.faultproxy.http_server import serve_http
+from harness.faultproxy.lease import Lease
+from harness.faultproxy.proxies import Proxies
+from harness.faultproxy.proxy import Plant
+
+EXIT_OK = 0
+EXIT_CANNOT_SERVE = 3
+EXIT_USAGE = 4
+
+_SCRATCH_BYTES = 256 * 1024
+_DEFAULT_PORT = 8474  # Toxiproxy's
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to serve; `lease_s` takes the lease at the start, 0 leaves it to the first renewal."""
+
+    host: str = "127.0.0.1"
+    port: int = _DEFAULT_PORT
+    config: Path | None = None
+    seed: int = 0
+    lease_s: float = 0.0
+
+
+class CannotServeError(Exception):
+    """The proxy cannot start; carries the exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class FaultProxy:
+    """One running fault proxy within the current event loop."""
+
+    def __init__(self, options: Options) -> None:
+        loop = asyncio.get_running_loop()
+        clock = LoopClock(loop)
+        scratch = memoryview(bytearray(_SCRATCH_BYTES))
+        self._options = options
+        self._proxies = Proxies(Plant(loop, clock, options.seed, scratch))
+        self._lease = Lease(clock, heal=self._start_healing)
+        self._healing: asyncio.Task[list[ApiError]] | None = None
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> str:
+        """Listen, load the config file, return the API's host:port. Raises CannotServeError."""
+        options = self._options
+        try:
+            self._server = await serve_http(Api(self._proxies, self._lease).handle, options.host, options.port)
+        except (OSError, OverflowError) as problem:
+            message = f"cannot listen at {options.host}:{options.port}: {problem}; is another proxy running there?"
+            raise CannotServeError(message, EXIT_CANNOT_SERVE) from None
+        await self._load_config()
+        if options.lease_s:
+            self._lease.renew(options.lease_s)
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def close(self) -> None:
+        """Close the API, all listeners and all connections."""
+        self._lease.end()
+        if self._healing is not None:
+            self._healing.cancel()
+        self._proxies.close()
+        if self._server is not None:
+            self._server.close()
+
+    async def _load_config(self) -> None:
+        path = self._options.config
+        if path is None:
+            return
+        try:
+            await self._proxies.populate(parse_population(parse_json(path.read_bytes())), lambda _: None)
+        except OSError as problem:
+            raise CannotServeError(f"cannot read config file {path}: {problem.strerror}", EXIT_USAGE) from None
+        except ApiError as problem:
+            exit_code = EXIT_USAGE if problem.status == 400 else EXIT_CANNOT_SERVE
+            raise CannotServeError(f"config file {path}: {problem}", exit_code) from None
+
+    def _start_healing(self) -> None:
+        if not self._proxies.is_healthy() and (self._healing is None or self._healing.done()):
+            self._healing = asyncio.get_running_loop().create_task(self._proxies.heal())
+
+
+async def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT; print one line of JSON with the API's address once it listens."""
+    proxy = FaultProxy(options)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        api = await proxy.start()
+        print(json.dumps({"api": api}), flush=True)
+        await stop.wait()
+    finally:
+        await proxy.close()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve as *argv* says; return 0 after a signal, 3 when the API or a proxy cannot listen, 4 for wrong usage."""
+    try:
+        options = _parse(argv)
+    except SystemExit as leaving:
+        return EXIT_OK if leaving.code in (0, None) else EXIT_USAGE
+    _raise_descriptor_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(options))
+    except CannotServeError as problem:
+        print(f"fault proxy: {problem}", file=sys.stderr)
+        return problem.exit_code
+    return EXIT_OK
+
+
+def _parse(argv: Sequence[str]) -> Options:
+    """Every option is also known with one dash, as toxiproxy-server has it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.faultproxy",
+        description="Serve a TCP fault proxy with Toxiproxy's HTTP API.",
+        epilog="Exit codes: 0 after SIGTERM or SIGINT, 3 an address cannot be had, 4 wrong usage or config file.",
+    )
+    parser.add_argument("--host", "-host", default="127.0.0.1", help="address of the API (default: %(default)s)")
+    parser.add_argument("--port", "-port", type=int, default=_DEFAULT_PORT, help="port of the API, 0 for a free one")
+    parser.add_argument("--config", "-config", default="", help="JSON file with proxies to create at the start")
+    parser.add_argument("--seed", "-seed", type=int, help="seed of toxicity, jitter and slices (default: random)")
+    parser.add_argument("--lease-s", type=_lease_s, default=0.0, help="take the lease at once, for so many seconds")
+    parser.add_argument("-proxy-metrics", "--proxy-metrics", action="store_true", help="accepted; always on")
+    parser.add_argument("-runtime-metrics", "--runtime-metrics", action="store_true", help="accepted; there are none")
+    parser.add_argument("-version", "--version", action="version", version=f"toxiproxy contract {TOXIPROXY_VERSION}")
+    given = parser.parse_args(argv)
+    seed = random.SystemRandom().getrandbits(63) if given.seed is None else given.seed
+    return Options(given.host, given.port, Path(given.config) if given.config else None, seed, given.lease_s)
+
+
+def _lease_s(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 86_400:
+        raise argparse.ArgumentTypeError("must lie between 0 and 86400 seconds")
+    return value
+
+
+def _raise_descriptor_limit() -> None:
+    """Two descriptors a connection; the soft limit is often far below what the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,1 @@
+"""One small file per toxic: its attributes and the stage that applies them."""
