@@ -11,6 +11,7 @@ from harness.model.base import Spec
 from harness.model.errors import UsageError
 from harness.model.plan import Plan
 from harness.model.scenario import Phase, Scenario, read_scenario_head
+from harness.model.schema import json_schema
 from harness.model.target import Target
 from harness.model.units import format_duration
 from harness.recording.reader import Recording
@@ -112,8 +113,3 @@ def schema(kind: str) -> None:
     """Print the JSON Schema that editors use; it is the validator's own."""
     model: type[Spec] = Scenario if kind == "scenario" else Target
     click.echo(json.dumps(json_schema(model), indent=1))
-
-
-def json_schema(model: type[Spec]) -> dict[str, object]:
-    """Return the published JSON Schema of a YAML file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}

@@ -1,11 +1,13 @@
 """`scenarios/*.yaml`: one claim each, with the load, the faults, the blast radius and the checks that decide it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveFloat, PositiveInt, model_validator
+from pydantic_core import core_schema
 
 from harness.model.base import Spec
 from harness.model.source import Source, did_you_mean, read_yaml, validate
@@ -30,6 +32,14 @@ class Phases(Spec):
     fault: Duration = 20.0
     recovery: Duration = 16.0
 
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> "Phases":
+        for phase in (Phase.BASELINE, Phase.FAULT, Phase.RECOVERY):
+            if self.seconds(phase) < 1:
+                msg = f"{phase.value} must last at least 1s: there would be nothing to judge"
+                raise ValueError(msg)
+        return self
+
     def seconds(self, phase: Phase) -> float:
         """Return the length of *phase*."""
         return float(getattr(self, phase.value))
@@ -44,9 +54,23 @@ QUICK = Phases.model_validate({"warmup": "2s", "baseline": "6s", "fault": "8s", 
 """What --quick takes unless the scenario says otherwise; never longer than the scenario's own phases."""
 
 
-def _named(field: str) -> BeforeValidator:
-    """Let `latency: 10s` stand for `latency: {latency: 10s}`."""
-    return BeforeValidator(lambda raw: raw if raw is None or isinstance(raw, Mapping | Spec) else {field: raw})
+@dataclass(frozen=True, slots=True)
+class _Shorthand:
+    """Let `latency: 10s` stand for `latency: {latency: 10s}`, in the validator and in its JSON Schema."""
+
+    field: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self._expand, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        long = handler(schema)
+        return {"anyOf": [*long.pop("anyOf", [long]), {"type": ["string", "integer"]}]}
+
+    def _expand(self, raw: Any) -> Any:
+        return raw if raw is None or isinstance(raw, Mapping | Spec) else {self.field: raw}
 
 
 class Latency(Spec):
@@ -108,13 +132,13 @@ class Fault(Spec):
     """A perturbation with its place and time: either a link and what happens there, or a surge of one tenant."""
 
     link: str | None = None
-    latency: Annotated[Latency | None, _named("latency")] = None
-    bandwidth: Annotated[Bandwidth | None, _named("rate")] = None
-    slow_close: Annotated[SlowClose | None, _named("delay")] = None
-    timeout: Annotated[Timeout | None, _named("timeout")] = None
-    reset_peer: Annotated[ResetPeer | None, _named("timeout")] = None
-    slicer: Annotated[Slicer | None, _named("average_size")] = None
-    limit_data: Annotated[LimitData | None, _named("bytes")] = None
+    latency: Annotated[Latency | None, _Shorthand("latency")] = None
+    bandwidth: Annotated[Bandwidth | None, _Shorthand("rate")] = None
+    slow_close: Annotated[SlowClose | None, _Shorthand("delay")] = None
+    timeout: Annotated[Timeout | None, _Shorthand("timeout")] = None
+    reset_peer: Annotated[ResetPeer | None, _Shorthand("timeout")] = None
+    slicer: Annotated[Slicer | None, _Shorthand("average_size")] = None
+    limit_data: Annotated[LimitData | None, _Shorthand("bytes")] = None
     down: bool = Field(default=False, description="The link refuses connections.")
     toxicity: Share = Field(default=1.0, description="Share of the connections that are touched.")
     stream: Annotated[str, Field(pattern="^(upstream|downstream)$")] = Field(
@@ -318,18 +342,6 @@ class Scenario(Spec):
         default={}, description="Check that must fail -> protections whose absence it catches, switched off together."
     )
 
-    @model_validator(mode="after")
-    def _phases_fit(self) -> "Scenario":
-        for phase in (Phase.BASELINE, Phase.FAULT, Phase.RECOVERY):
-            if self.phases.seconds(phase) < 1:
-                msg = f"phases.{phase.value} must last at least 1s: there would be nothing to judge"
-                raise ValueError(msg)
-        for number, fault in enumerate(self.faults, 1):
-            if fault.start + (fault.duration or 0) > self.phases.fault or fault.start >= self.phases.fault:
-                msg = f"fault {number} does not fit into the fault phase of {self.phases.fault:g}s"
-                raise ValueError(msg)
-        return self
-
 
 def load_scenario(path: Path, target: Target) -> Scenario:
     """Read a scenario and check every name in it against *target*; UsageError with positions."""
@@ -366,6 +378,8 @@ def _check_names(source: Source, scenario: Scenario, target: Target) -> None:
 
 
 def _check_fault(source: Source, at: tuple[str | int, ...], fault: Fault, scenario: Scenario, target: Target) -> None:
+    if fault.start >= scenario.phases.fault or fault.start + (fault.duration or 0) > scenario.phases.fault:
+        raise source.error(at, f"it does not fit into the fault phase of {scenario.phases.fault:g}s")
     if fault.link:
         _known(source, (*at, "link"), "link", fault.link, target.links)
     if fault.surge:

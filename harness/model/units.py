@@ -33,6 +33,11 @@ def format_duration(seconds: float) -> str:
     return f"{seconds * 1000:g}ms" if 0 < seconds < 1 else f"{seconds:g}s"
 
 
+def format_share(share: float) -> str:
+    """Write 0.05 as "5%"."""
+    return f"{share * 100:g}%"
+
+
 def parse_share(raw: object) -> float:
     """Turn "5%" into 0.05; more than 100 % is refused."""
     match = _SHARE.fullmatch(raw.strip()) if isinstance(raw, str) else None
@@ -59,7 +64,7 @@ Duration = Annotated[
 Share = Annotated[
     float,
     BeforeValidator(parse_share),
-    PlainSerializer(lambda share: f"{share * 100:g}%"),
+    PlainSerializer(format_share),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$", "examples": ["5%"]}),
 ]
 """0 to 1; written as a percentage."""
