@@ -25,7 +25,7 @@ def parse_duration_s(raw: object) -> float:
     if match is None:
         msg = f"expected a duration with its unit such as '250ms', '10s' or '2m', got {raw!r}"
         raise ValueError(msg)
-    return float(match["number"]) * _SECONDS[match["unit"]]
+    return round(float(match["number"]) * _SECONDS[match["unit"]], 9)
 
 
 def format_duration(seconds: float) -> str:
