@@ -23,6 +23,9 @@ def split_address(text: str) -> tuple[str, str]:
     if not colon:
         msg = f"address {text}: missing port in address"
         raise AddressError(msg)
+    if port.isdigit() and int(port) > 65535:  # getaddrinfo would wrap it around
+        msg = f"address {text}: invalid port"
+        raise AddressError(msg)
     if host.startswith("[") and host.endswith("]"):
         return host[1:-1], port
     if ":" in host:

@@ -1,6 +1,5 @@
 """One client's connection through a proxy: its two sockets and the pipe for each direction."""
 
-import asyncio
 import contextlib
 import socket
 import struct
@@ -11,6 +10,7 @@ from harness.faultproxy.chance import Chance
 from harness.faultproxy.dial import Dial
 from harness.faultproxy.direction import Direction
 from harness.faultproxy.pipe import Pipe
+from harness.faultproxy.readiness import Readiness
 from harness.faultproxy.stage import Ending, Stage, Surroundings
 from harness.faultproxy.toxic import Toxic
 
@@ -46,12 +46,23 @@ class _State(Enum):
 class Connection:
     """Dials the upstream, then carries bytes both ways until both directions ended."""
 
-    __slots__ = ("_broken", "_client", "_dial", "_loop", "_owner", "_scratch", "_state", "_upstream", "number", "pipes")
+    __slots__ = (
+        "_broken",
+        "_client",
+        "_dial",
+        "_owner",
+        "_readiness",
+        "_scratch",
+        "_state",
+        "_upstream",
+        "number",
+        "pipes",
+    )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, owner: Owner, client: socket.socket, *, number: int, scratch: memoryview
+        self, readiness: Readiness, owner: Owner, client: socket.socket, *, number: int, scratch: memoryview
     ) -> None:
-        self._loop, self._owner, self._client, self._scratch = loop, owner, client, scratch
+        self._readiness, self._owner, self._client, self._scratch = readiness, owner, client, scratch
         self._upstream: socket.socket | None = None
         self._dial: Dial | None = None
         self._state = _State.DIALLING
@@ -67,8 +78,8 @@ class Connection:
     def _connected(self, upstream: socket.socket) -> None:
         self._dial, self._upstream, self._state = None, upstream, _State.OPEN
         client, scratch = self._client, self._scratch
-        up = Pipe(self._loop, self, source=client, destination=upstream, scratch=scratch)
-        down = Pipe(self._loop, self, source=upstream, destination=client, scratch=scratch)
+        up = Pipe(self._readiness, self, source=client, destination=upstream, scratch=scratch)
+        down = Pipe(self._readiness, self, source=upstream, destination=client, scratch=scratch)
         self.pipes = {Direction.UPSTREAM: up, Direction.DOWNSTREAM: down}
         for direction in Direction:
             self.arrange(direction)

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 from harness.faultproxy.address import AddressError, Endpoint, look_up, numeric_endpoint
+from harness.faultproxy.readiness import Readiness
 
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
 _DONE = (0, errno.EISCONN)
@@ -15,9 +16,11 @@ _DONE = (0, errno.EISCONN)
 class Dial:
     """One attempt, over all addresses of the upstream in turn. Calls back at most once, never after `cancel`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, upstream: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, readiness: Readiness, upstream: str) -> None:
         self._loop = loop
+        self._readiness = readiness
         self._upstream = upstream
+        self._endpoint: Endpoint
         self._todo: list[Endpoint] = []
         self._trying: socket.socket | None = None
         self._lookup: asyncio.Task[None] | None = None
@@ -52,7 +55,7 @@ class Dial:
 
     def _try_next(self) -> None:
         while self._todo:
-            endpoint = self._todo.pop(0)
+            endpoint = self._endpoint = self._todo.pop(0)
             try:
                 trial = socket.socket(endpoint.family, socket.SOCK_STREAM)
             except OSError:
@@ -67,20 +70,20 @@ class Dial:
                 self._connected()
                 return
             if code in _UNDER_WAY:
-                self._loop.add_writer(trial.fileno(), self._on_outcome)
+                self._readiness.on_writable(trial.fileno(), self._on_outcome)
                 return
             self._drop_trial()
         self._fail()
 
     def _on_outcome(self) -> None:
-        if self._trying is None:
+        trial = self._trying
+        if trial is None:
             return
-        self._loop.remove_writer(self._trying.fileno())
-        if self._trying.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._trying.close()
-            self._trying = None
+        if trial.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._drop_trial()
             self._try_next()
-        else:
+        elif trial.connect_ex(self._endpoint.address) in _DONE:  # else a false alarm
+            self._readiness.on_writable(trial.fileno(), None)
             self._connected()
 
     def _connected(self) -> None:
@@ -90,6 +93,6 @@ class Dial:
 
     def _drop_trial(self) -> None:
         if self._trying is not None:
-            self._loop.remove_writer(self._trying.fileno())
+            self._readiness.on_writable(self._trying.fileno(), None)
             self._trying.close()
             self._trying = None

@@ -1,15 +1,15 @@
 """One direction of one connection: source socket -> stages -> outbox -> destination socket.
 
-Without stages a chunk goes straight from one shared buffer to the destination: no copy, no allocation. Raw sockets and
-readiness callbacks are used on purpose: they keep half-closes, which uvloop's transports do not survive.
+Without stages a chunk goes straight from one shared buffer to the destination: no copy, no allocation. Raw sockets
+are used on purpose: they keep half-closes, which uvloop's transports do not survive.
 """
 
-import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from harness.faultproxy.readiness import Readiness
 from harness.faultproxy.stage import Ending, Receiver, Stage
 from harness.faultproxy.toxic import Toxic
 
@@ -30,20 +30,20 @@ class Pipe:
     """Moves bytes in order, exactly, and with bounded memory. Never waits."""
 
     __slots__ = (
-        "_chokes", "_destination_fd", "_ending", "_ends", "_head", "_loop", "_outbox", "_reading", "_receive_into",
+        "_chokes", "_destination_fd", "_ending", "_ends", "_head", "_outbox", "_readiness", "_reading", "_receive_into",
         "_scratch", "_send", "_source_fd", "_source_open", "ended", "received_bytes", "sent_bytes", "stages",
     )  # fmt: skip
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         ends: Ends,
         *,
         source: socket.socket,
         destination: socket.socket,
         scratch: memoryview,
     ) -> None:
-        self._loop, self._ends, self._scratch = loop, ends, scratch
+        self._readiness, self._ends, self._scratch = readiness, ends, scratch
         self._receive_into, self._send = source.recv_into, destination.send
         self._source_fd, self._destination_fd = source.fileno(), destination.fileno()
         self._outbox: deque[bytes | memoryview] = deque()
@@ -117,10 +117,7 @@ class Pipe:
         reading = self._source_open and not self._chokes and not self.ended
         if reading != self._reading:
             self._reading = reading
-            if reading:
-                self._loop.add_reader(self._source_fd, self._on_readable)
-            else:
-                self._loop.remove_reader(self._source_fd)
+            self._readiness.on_readable(self._source_fd, self._on_readable if reading else None)
 
     def _on_readable(self) -> None:
         straight = self._head is self
@@ -164,7 +161,7 @@ class Pipe:
         sent = self._try_send(data)
         if sent < len(data) and not self.ended:
             self._outbox.append(bytes(data[sent:]))
-            self._loop.add_writer(self._destination_fd, self._on_writable)
+            self._readiness.on_writable(self._destination_fd, self._on_writable)
             self.choke()
 
     def _on_writable(self) -> None:
@@ -178,7 +175,7 @@ class Pipe:
                 outbox[0] = memoryview(data)[sent:]
                 return
             outbox.popleft()
-        self._loop.remove_writer(self._destination_fd)
+        self._readiness.on_writable(self._destination_fd, None)
         self.unchoke()
         if self._ending is not None:
             self._finish(self._ending)
@@ -213,7 +210,7 @@ class Pipe:
         self._update_reading()
         if self._outbox:
             self._outbox.clear()
-            self._loop.remove_writer(self._destination_fd)
+            self._readiness.on_writable(self._destination_fd, None)
         for stage in self.stages.values():
             stage.discard()
         self.stages = {}

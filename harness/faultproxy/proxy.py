@@ -17,6 +17,7 @@ from harness.faultproxy.felt import Felt
 from harness.faultproxy.fields import Fields
 from harness.faultproxy.links import Links
 from harness.faultproxy.pipe import Pipe
+from harness.faultproxy.readiness import Readiness
 from harness.faultproxy.stage import Surroundings
 from harness.faultproxy.toxic import Toxic, ToxicRequest
 
@@ -29,6 +30,7 @@ class Plant:
     """What all proxies of one process share."""
 
     loop: asyncio.AbstractEventLoop
+    readiness: Readiness
     clock: Clock
     seed: int
     scratch: memoryview
@@ -101,7 +103,7 @@ class Proxy:
         self.stop_listening()
         self._listener = listener
         self.listen = str(bound_endpoint(listener))
-        self._plant.loop.add_reader(listener.fileno(), self._on_client)
+        self._plant.readiness.on_readable(listener.fileno(), self._on_client)
 
     def _listen_instead(self, endpoint: Endpoint) -> socket.socket:
         """The own listener may be what is in the way (0.0.0.0 in place of 127.0.0.1): step aside, or come back."""
@@ -120,7 +122,7 @@ class Proxy:
             self._rest.cancel()
             self._rest = None
         if self._listener is not None:
-            self._plant.loop.remove_reader(self._listener.fileno())
+            self._plant.readiness.on_readable(self._listener.fileno(), None)
             self._listener.close()
             self._listener = None
 
@@ -143,22 +145,24 @@ class Proxy:
         if self._listener is None or problem.errno == errno.EBADF:
             return
         print(f"proxy {self.name}: cannot accept: {problem}", file=sys.stderr)
-        self._plant.loop.remove_reader(self._listener.fileno())
+        self._plant.readiness.on_readable(self._listener.fileno(), None)
         self._rest = self._plant.clock.call_at(self._plant.clock.now_s() + _REST_WHEN_FULL_S, self._accept_again)
 
     def _accept_again(self) -> None:
         self._rest = None
         if self._listener is not None:
-            self._plant.loop.add_reader(self._listener.fileno(), self._on_client)
+            self._plant.readiness.on_readable(self._listener.fileno(), self._on_client)
 
     # -- connections -------------------------------------------------------------------------------------------------
 
     def _connect(self, client: socket.socket) -> None:
         self.links.total_connections += 1
         plant = self._plant
-        connection = Connection(plant.loop, self, client, number=self.links.total_connections, scratch=plant.scratch)
+        connection = Connection(
+            plant.readiness, self, client, number=self.links.total_connections, scratch=plant.scratch
+        )
         self.connections.add(connection)
-        connection.dial(Dial(plant.loop, self.upstream))
+        connection.dial(Dial(plant.loop, plant.readiness, self.upstream))
 
     def connection_refused(self) -> None:
         """See `Owner.connection_refused`."""

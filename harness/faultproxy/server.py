@@ -22,6 +22,7 @@ from harness.faultproxy.http_server import serve_http
 from harness.faultproxy.lease import Lease
 from harness.faultproxy.proxies import Proxies
 from harness.faultproxy.proxy import Plant
+from harness.faultproxy.readiness import Readiness
 
 EXIT_OK = 0
 EXIT_CANNOT_SERVE = 3
@@ -58,7 +59,8 @@ class FaultProxy:
         clock = LoopClock(loop)
         scratch = memoryview(bytearray(_SCRATCH_BYTES))
         self._options = options
-        self._proxies = Proxies(Plant(loop, clock, options.seed, scratch))
+        self._readiness = Readiness(loop)
+        self._proxies = Proxies(Plant(loop, self._readiness, clock, options.seed, scratch))
         self._lease = Lease(clock, heal=self._start_healing)
         self._healing: asyncio.Task[list[ApiError]] | None = None
         self._server: asyncio.Server | None = None
@@ -83,6 +85,7 @@ class FaultProxy:
         if self._healing is not None:
             self._healing.cancel()
         self._proxies.close()
+        self._readiness.close()
         if self._server is not None:
             self._server.close()
 
