@@ -1,0 +1,232 @@
+"""The door of a service: routes, health, metrics, and what happens to every request before its handler runs."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from target_stack.kit.auth import TENANT_USER, TokenRejectedError, bearer_token
+from target_stack.kit.call_context import TENANT_HEADER, CallContext, Caller, current_tenant, set_context
+from target_stack.kit.database import DatabaseUnavailableError
+from target_stack.kit.deadline import DEADLINE_HEADER, Deadline, DeadlineExceededError, parse_remaining_ms
+from target_stack.kit.errors import (
+    ApiError,
+    bad_request,
+    current_trace_id,
+    deadline_exceeded,
+    error_answer,
+    json_answer,
+)
+from target_stack.kit.keys import KeyRing
+from target_stack.kit.protections import Protection
+from target_stack.kit.telemetry import Attributes, mark_failed
+from target_stack.kit.toolbox import Toolbox
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+MAX_BODY_BYTES = 256 * 1024
+CLIENT_WENT_AWAY = 499
+UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation; `role` None leaves it open to anyone, `deadline_s` holds where the caller sent none."""
+
+    method: str
+    path: str
+    handler: Handler
+    role: str | None = TENANT_USER
+    success: int = 200
+    deadline_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a service adds to the kit; `prepare` runs until the service can serve."""
+
+    routes: Sequence[Route]
+    prepare: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]] | None = None
+    keys: KeyRing | None = None
+    edge: bool = False  # callers are outsiders: their deadline does not count, each request is worth a log line
+
+
+class Door:
+    """Traces, times, admits and answers each request."""
+
+    def __init__(self, toolbox: Toolbox, service: Service) -> None:
+        self._toolbox = toolbox
+        self._service = service
+        self._routes = {(route.method, route.path): route for route in service.routes}
+        self.ready = False
+        tenants = toolbox.settings.tenants if service.keys is not None else [""]
+        for route in service.routes:
+            toolbox.metrics.know_route(route.path, route.method, route.success, tenants)
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer *request*; nothing but cancellation gets past."""
+        if request.path.startswith("/health/") or request.path == "/metrics":
+            return await handler(request)
+        resource = request.match_info.route.resource
+        path = resource.canonical if resource is not None else UNMATCHED
+        deadline = self._deadline_of(request, self._routes.get((request.method, path)))
+        set_context(CallContext(deadline))
+        attributes: Attributes = {"http.request.method": request.method, "http.route": path}
+        remaining_ms = deadline.remaining_ms()
+        if remaining_ms is not None:
+            attributes["resilience.deadline.remaining_ms"] = remaining_ms
+        with self._toolbox.tracing.server_span(f"{request.method} {path}", request.headers, attributes) as span:
+            async with self._recorded(request, path) as outcome:
+                response = await self._answer(request, handler, path, deadline)
+                outcome.status = response.status
+                span.set_attribute("http.response.status_code", response.status)
+                span.set_attribute("tenant.id", current_tenant())
+                if response.status >= 500:
+                    mark_failed(span, str(response.status))
+                return response
+
+    async def _answer(
+        self, request: web.Request, handler: Handler, path: str, deadline: Deadline
+    ) -> web.StreamResponse:
+        try:
+            return await self._within_deadline(request, handler, path, deadline)
+        except ApiError as error:
+            return self._error(error)
+        except DeadlineExceededError:
+            self._toolbox.recorder.deadline_exceeded(path)
+            return self._error(deadline_exceeded())
+        except DatabaseUnavailableError as error:
+            message = "the service's database is not available"
+            self._toolbox.log.warning(message, error=str(error))
+            return self._error(ApiError(503, "database_unavailable", message, retry_after_s=1.0))
+        except web.HTTPException as error:
+            return self._error(_as_api_error(error))
+        except Exception as error:  # the last line of defence: log it, answer without details
+            self._toolbox.log.exception("unhandled error", error, route=path)
+            return self._error(ApiError(500, "internal_error", "the service made a mistake; it has been logged"))
+
+    async def _within_deadline(
+        self, request: web.Request, handler: Handler, path: str, deadline: Deadline
+    ) -> web.StreamResponse:
+        if not self.ready:
+            raise ApiError(503, "starting", "the service is starting", retry_after_s=1.0)
+        remaining_s = None if deadline.remaining_ms() is None else deadline.remaining_s()
+        try:
+            async with asyncio.timeout(remaining_s):
+                await self._admit(request, path, deadline)
+                return await handler(request)
+        except TimeoutError:
+            raise DeadlineExceededError from None
+
+    async def _admit(self, request: web.Request, path: str, deadline: Deadline) -> None:
+        route = self._routes.get((request.method, path))
+        if route is None or route.role is None or self._service.keys is None:
+            set_context(CallContext(deadline, named_tenant=self._named_tenant(request)))
+            return
+        caller = await self._caller(self._service.keys, request)
+        if caller.tenant not in self._toolbox.settings.tenants:
+            raise ApiError(403, "unknown_tenant", f"tenant {caller.tenant!r} is not served here")
+        if request.headers.get(TENANT_HEADER, caller.tenant) != caller.tenant:
+            raise ApiError(
+                403, "tenant_mismatch", f"the token is one of tenant {caller.tenant!r}, the header names another"
+            )
+        set_context(CallContext(deadline, caller))
+        if route.role not in caller.roles:
+            raise ApiError(403, "forbidden", f"this needs the role {route.role!r}")
+
+    def _named_tenant(self, request: web.Request) -> str:
+        """Return the tenant that a service of ours named; what outsiders say counts for nothing."""
+        named = request.headers.get(TENANT_HEADER, "")
+        believed = not self._service.edge and self._service.keys is not None and named in self._toolbox.settings.tenants
+        return named if believed else ""
+
+    async def _caller(self, keys: KeyRing, request: web.Request) -> Caller:
+        try:
+            return await keys.verify(bearer_token(request.headers.get(hdrs.AUTHORIZATION)))
+        except TokenRejectedError as error:
+            raise ApiError(401, "unauthorized", str(error)) from None
+
+    def _deadline_of(self, request: web.Request, route: Route | None) -> Deadline:
+        if not self._toolbox.is_on(Protection.DEADLINE):
+            return Deadline.unlimited(self._toolbox.clock)
+        told_s = None if self._service.edge else parse_remaining_ms(request.headers.get(DEADLINE_HEADER))
+        usual_s = route.deadline_s if route is not None else 10.0
+        return Deadline.after(usual_s if told_s is None else told_s, self._toolbox.clock)
+
+    def _error(self, error: ApiError) -> web.Response:
+        if error.status >= 500 and not self._service.edge:
+            self._toolbox.log.warning(error.message, error=error.code, status=error.status)
+        response = error_answer(error)
+        if error.status == 401:
+            response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        return response
+
+    @asynccontextmanager
+    async def _recorded(self, request: web.Request, path: str) -> AsyncIterator["Outcome"]:
+        outcome = Outcome()
+        started_s = self._toolbox.clock.monotonic_s()
+        try:
+            yield outcome
+        finally:
+            self._record(request, path, outcome.status, self._toolbox.clock.monotonic_s() - started_s)
+
+    def _record(self, request: web.Request, path: str, status: int, duration_s: float) -> None:
+        tenant = current_tenant()
+        metrics = self._toolbox.metrics
+        metrics.requests.labels(path, request.method, str(status), tenant).inc()
+        metrics.request_duration.labels(path, tenant).observe(duration_s, {"trace_id": current_trace_id()})
+        if self._service.edge:
+            fields = {"method": request.method, "route": path, "status": status}
+            self._toolbox.log.info("request", duration_ms=round(duration_s * 1000, 2), **fields)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The status of an answer; that of a client who went away until there is one."""
+
+    status: int = CLIENT_WENT_AWAY
+
+
+def make_app(toolbox: Toolbox, service: Service) -> tuple[web.Application, Door]:
+    """Return the application and the door that opens once `door.ready` is set."""
+    door = Door(toolbox, service)
+    app = web.Application(middlewares=[door.middleware], client_max_size=MAX_BODY_BYTES)
+    app.router.add_get("/health/live", _live)
+    app.router.add_get("/health/ready", lambda _request: _ready(door))
+    app.router.add_get("/metrics", lambda request: _metrics(toolbox, request))
+    for route in service.routes:
+        app.router.add_route(route.method, route.path, route.handler)
+    return app, door
+
+
+async def read_json(request: web.Request) -> Any:
+    """Return the parsed body; raise the 400 when it is no JSON."""
+    try:
+        return json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise bad_request("the body is not valid JSON") from None
+
+
+async def _live(_request: web.Request) -> web.Response:
+    return json_answer({"status": "live"})
+
+
+async def _ready(door: Door) -> web.Response:
+    if door.ready:
+        return json_answer({"status": "ready"})
+    return json_answer({"status": "starting", "reason": "waiting for database, schema or keys"}, status=503)
+
+
+async def _metrics(toolbox: Toolbox, request: web.Request) -> web.Response:
+    body, content_type = toolbox.metrics.expose(request.headers.get(hdrs.ACCEPT, ""))
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+
+
+def _as_api_error(error: web.HTTPException) -> ApiError:
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+    return ApiError(error.status, codes.get(error.status, "bad_request"), error.reason)

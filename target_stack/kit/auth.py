@@ -1,0 +1,109 @@
+"""Bearer tokens: who calls, proved by a signature that each service checks for itself with identity's public keys."""
+
+import json
+from collections import OrderedDict
+from typing import Any
+
+import jwt
+
+from target_stack.kit.call_context import Caller
+from target_stack.kit.clock import Clock
+
+ISSUER = "https://identity.saas.example"
+AUDIENCE = "saas-order-platform"
+ALGORITHM = "ES256"
+TENANT_USER = "tenant_user"
+TENANT_ADMIN = "tenant_admin"
+_MAX_CACHED_TOKENS = 4096
+
+
+class TokenRejectedError(Exception):
+    """The token does not prove who calls; the message says why."""
+
+
+class UnknownKeyError(TokenRejectedError):
+    """The token is signed with a key that is not known here (yet)."""
+
+
+class TokenVerifier:
+    """Verifies each token once and remembers the result until it expires."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._verified: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether any token can be verified at all."""
+        return bool(self._keys)
+
+    def learn_keys(self, jwks: str | bytes) -> None:
+        """Replace the keys by those of a JWKS document; raise jwt.PyJWTError or ValueError for a malformed one.
+
+        Tokens of keys that are gone must be verified anew, and will fail.
+        """
+        keys = jwt.PyJWKSet.from_dict(json.loads(jwks)).keys
+        self._keys = {key.key_id: key for key in keys if key.key_id}
+        self._verified.clear()
+
+    def verify(self, token: str) -> Caller:
+        """Return whom the token proves; raise TokenRejectedError otherwise."""
+        now_s = self._clock.unix_ns() / 1e9
+        cached = self._verified.get(token)
+        if cached is not None and now_s < cached[0]:
+            return cached[1]
+        claims = self._claims(token, now_s)
+        caller = Caller(str(claims["tenant"]), str(claims["sub"]), frozenset(claims["roles"]), token)
+        self._remember(token, float(claims["exp"]), caller)
+        return caller
+
+    def _claims(self, token: str, now_s: float) -> dict[str, Any]:
+        try:
+            key = self._key_of(token)
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["exp", "sub", "tenant", "roles"], "verify_exp": False, "verify_iat": False},
+            )
+        except jwt.PyJWTError as error:
+            raise TokenRejectedError(f"the token is not valid: {error}") from None
+        _check_shape(claims)
+        if claims["exp"] <= now_s:
+            raise TokenRejectedError("the token has expired")
+        return claims
+
+    def _key_of(self, token: str) -> jwt.PyJWK:
+        key_id = jwt.get_unverified_header(token).get("kid")
+        key = self._keys.get(key_id) if isinstance(key_id, str) else None
+        if key is None:
+            raise UnknownKeyError("the token is signed with a key that identity does not publish")
+        return key
+
+    def _remember(self, token: str, expires_s: float, caller: Caller) -> None:
+        self._verified[token] = (expires_s, caller)
+        if len(self._verified) > _MAX_CACHED_TOKENS:
+            self._verified.popitem(last=False)
+
+
+def bearer_token(header: str | None) -> str:
+    """Return the token of an Authorization header; raise TokenRejectedError when there is none."""
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenRejectedError("the request has no bearer token")
+    return token
+
+
+def _check_shape(claims: dict[str, Any]) -> None:
+    roles = claims["roles"]
+    well_formed = (
+        isinstance(claims["exp"], int | float)
+        and isinstance(claims["tenant"], str)
+        and isinstance(roles, list)
+        and all(isinstance(role, str) for role in roles)
+    )
+    if not well_formed:
+        raise TokenRejectedError("the token's claims have the wrong shape")

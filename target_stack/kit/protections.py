@@ -1,0 +1,35 @@
+"""The one place where protections are switched off, and only while they are being proved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Protection(Enum):
+    """What `PROTECTIONS_OFF` may name."""
+
+    BREAKER = "breaker"
+    BULKHEAD = "bulkhead"
+    DEADLINE = "deadline"
+    RETRY_BUDGET = "retry_budget"
+    RATE_LIMIT = "rate_limit"
+    TENANT_BULKHEAD = "tenant_bulkhead"
+
+
+@dataclass(frozen=True, slots=True)
+class Protections:
+    """Which protections are off; none in ordinary operation."""
+
+    off: frozenset[Protection] = frozenset()
+
+    def on(self, protection: Protection) -> bool:
+        """Tell whether *protection* does its work."""
+        return protection not in self.off
+
+
+def read_protections(environment: Mapping[str, str]) -> Protections:
+    """Read the list `PROTECTIONS_OFF`, heeded only where `PROOFS` is "on"; raise ValueError for an unknown name."""
+    if environment.get("PROOFS") != "on":
+        return Protections()
+    names = (name.strip() for name in environment.get("PROTECTIONS_OFF", "").split(","))
+    return Protections(frozenset(Protection(name) for name in names if name))

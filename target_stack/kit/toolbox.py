@@ -1,0 +1,110 @@
+"""Everything that a service is built from, wired once for its process."""
+
+from dataclasses import dataclass, replace
+
+import aiohttp
+
+from target_stack.kit.background import BackgroundTasks
+from target_stack.kit.breaker import Breaker, BreakerSettings
+from target_stack.kit.bulkhead import Bulkhead, BulkheadSettings
+from target_stack.kit.client import LinkSettings, ServiceClient
+from target_stack.kit.clock import Clock
+from target_stack.kit.database import Database, DatabaseLink
+from target_stack.kit.logs import Log
+from target_stack.kit.metrics import Metrics
+from target_stack.kit.protections import Protection
+from target_stack.kit.recorder import Recorder
+from target_stack.kit.retry import RetryBudget, RetryPolicy
+from target_stack.kit.settings import Settings
+from target_stack.kit.telemetry import Tracing
+
+PATIENCE_WITHOUT_DEADLINE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPlan:
+    """How a link shall be protected; what is switched off for a proof is then left out."""
+
+    attempt_timeout_s: float
+    max_attempts: int = 1
+    min_attempt_s: float = 0.1
+    breaker: BreakerSettings | None = None
+    bulkhead: BulkheadSettings | None = None
+    third_party: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The process-wide parts; its methods make what belongs to one link, with its series known from the start."""
+
+    settings: Settings
+    clock: Clock
+    log: Log
+    tracing: Tracing
+    metrics: Metrics
+    recorder: Recorder
+    tasks: BackgroundTasks
+    session: aiohttp.ClientSession
+
+    def client(self, callee: str, url: str, plan: LinkPlan) -> ServiceClient:
+        """Return the client of the link from this service to *callee*."""
+        link = f"{self.settings.service} -> {callee}"
+        self.recorder.know_retries(link, plan.max_attempts)
+        return ServiceClient(
+            caller=self.settings.service,
+            callee=callee,
+            url=url,
+            settings=self._link_settings(link, plan),
+            session=self.session,
+            clock=self.clock,
+            tracing=self.tracing,
+            metrics=self.metrics,
+            recorder=self.recorder,
+        )
+
+    def database(self) -> Database:
+        """Return this service's own database, found at DATABASE_URL; it must be opened before use."""
+        link = DatabaseLink(
+            self.settings.service, f"{self.settings.service}-db", self.settings.required("DATABASE_URL")
+        )
+        return Database(link, clock=self.clock, tracing=self.tracing, metrics=self.metrics, log=self.log)
+
+    def bulkhead(self, name: str, settings: BulkheadSettings) -> Bulkhead:
+        """Return a bulkhead whose rejections are recorded."""
+        bulkhead = Bulkhead(name, settings, self.recorder.bulkhead)
+        self.recorder.know_bulkhead(bulkhead)
+        return bulkhead
+
+    def breaker(self, name: str, settings: BreakerSettings) -> Breaker:
+        """Return a breaker whose changes and refusals are recorded."""
+        breaker = Breaker(name, settings, self.clock, self.recorder.breaker)
+        self.recorder.know_breaker(breaker)
+        return breaker
+
+    def is_on(self, protection: Protection) -> bool:
+        """Tell whether *protection* does its work in this process."""
+        return self.settings.protections.on(protection)
+
+    def _link_settings(self, link: str, plan: LinkPlan) -> LinkSettings:
+        with_breaker = plan.breaker if self.is_on(Protection.BREAKER) else None
+        with_bulkhead = plan.bulkhead if self.is_on(Protection.BULKHEAD) else None
+        obeys_deadline = self.is_on(Protection.DEADLINE)
+        return LinkSettings(
+            attempt_timeout_s=plan.attempt_timeout_s if obeys_deadline else PATIENCE_WITHOUT_DEADLINE_S,
+            retry=self._retry_policy(plan),
+            breaker=self.breaker(link, with_breaker) if with_breaker else None,
+            bulkhead=self.bulkhead(link, with_bulkhead) if with_bulkhead else None,
+            third_party=plan.third_party,
+        )
+
+    def _retry_policy(self, plan: LinkPlan) -> RetryPolicy:
+        policy = RetryPolicy(max_attempts=plan.max_attempts, min_attempt_s=plan.min_attempt_s)
+        if plan.max_attempts > 1 and self.is_on(Protection.RETRY_BUDGET):
+            return replace(policy, budget=RetryBudget())
+        return policy
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Return the HTTP client of a process, made inside the event loop. Bulkheads bound connections, not its pool."""
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None, sock_connect=None))

@@ -1,0 +1,1 @@
+"""The services of the sample stack, one folder each."""

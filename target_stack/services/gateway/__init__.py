@@ -1,0 +1,1 @@
+"""The front door: routes, tokens, per-tenant rate limit and concurrency bulkhead, deadlines, access log."""

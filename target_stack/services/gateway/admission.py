@@ -1,0 +1,71 @@
+"""Who gets in at the door, and how many at a time: per tenant, so that one tenant's surplus is its own trouble."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from target_stack.kit.bulkhead import Bulkhead, BulkheadFullError, BulkheadSettings
+from target_stack.kit.errors import ApiError
+from target_stack.kit.protections import Protection
+from target_stack.kit.ratelimit import Rate, RateLimited, RateLimiter, parse_rates
+from target_stack.kit.toolbox import Toolbox
+
+DEFAULT_RATES = "gold=60:60,silver=40:40"
+DEFAULT_CONCURRENCY = 24
+LOGIN_RATE = Rate(per_s=20, burst=20)
+UNKNOWN_PLAN_RATE = Rate(per_s=10, burst=10)
+
+
+class Admission:
+    """Rate limit and concurrency bulkhead; RATE_LIMITS and TENANT_CONCURRENCY set their numbers."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        settings = toolbox.settings
+        rates = parse_rates(settings.environment.get("RATE_LIMITS") or DEFAULT_RATES)
+        self._rate_of = {each.id: rates.get(each.plan, UNKNOWN_PLAN_RATE) for each in settings.tenants.values()}
+        self._recorder = toolbox.recorder
+        self._limiter = RateLimiter(toolbox.clock) if toolbox.is_on(Protection.RATE_LIMIT) else None
+        self._bulkheads = _bulkheads(toolbox) if toolbox.is_on(Protection.TENANT_BULKHEAD) else {}
+        for tenant in settings.tenants:
+            toolbox.metrics.rate_limited.labels(tenant)
+
+    def check_rate(self, tenant: str) -> None:
+        """Count one request of *tenant*; raise the 429 when it is over its plan's rate."""
+        self._check(f"tenant:{tenant}", self._rate_of[tenant], tenant)
+
+    def check_login_rate(self, tenant: str, address: str) -> bool:
+        """Count one login and tell whether its tenant is known; raise the 429 when there were too many.
+
+        Logins count apart from the tenant's requests, as anyone can name a tenant; those of unknown ones by address.
+        """
+        known = tenant in self._rate_of
+        self._check(f"login:{tenant}" if known else f"address:{address}", LOGIN_RATE, tenant if known else "")
+        return known
+
+    @asynccontextmanager
+    async def place(self, tenant: str) -> AsyncIterator[None]:
+        """Hold one of the tenant's places; raise the 503 when all are taken."""
+        bulkhead = self._bulkheads.get(tenant)
+        if bulkhead is None:
+            yield
+            return
+        try:
+            async with bulkhead.place():
+                yield
+        except BulkheadFullError:
+            message = "too many requests of this tenant are under way"
+            raise ApiError(503, "too_many_concurrent_requests", message, retry_after_s=1.0) from None
+
+    def _check(self, key: str, rate: Rate, tenant: str) -> None:
+        wait_s = self._limiter.take(key, rate) if self._limiter is not None else 0.0
+        if wait_s > 0:
+            self._recorder.rate_limited(RateLimited(tenant))
+            message = f"over the rate of {rate.per_s:g} requests a second"
+            raise ApiError(429, "rate_limited", message, retry_after_s=wait_s)
+
+
+def _bulkheads(toolbox: Toolbox) -> dict[str, Bulkhead]:
+    limit = int(toolbox.settings.environment.get("TENANT_CONCURRENCY", DEFAULT_CONCURRENCY))
+    return {
+        tenant: toolbox.bulkhead(f"gateway:tenant:{tenant}", BulkheadSettings(limit))
+        for tenant in toolbox.settings.tenants
+    }

@@ -1,0 +1,91 @@
+"""The routes of the platform as outsiders see them."""
+
+import json
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from target_stack.kit.app import Handler, Route, Service
+from target_stack.kit.auth import TENANT_ADMIN, TENANT_USER
+from target_stack.kit.call_context import CallContext, current_caller, current_context, set_context
+from target_stack.kit.client import ServiceClient
+from target_stack.kit.keys import keys_of_identity
+from target_stack.kit.toolbox import LinkPlan, Toolbox
+from target_stack.services.gateway.admission import Admission
+from target_stack.services.gateway.forward import LAST_RESORT, forward
+
+_PLAN = LinkPlan(attempt_timeout_s=15.0)  # what really bounds a call is the deadline of its route
+_CHECKOUT_S = 1.5
+_OTHER_S = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRoute:
+    """One operation that outsiders may call, and the service that answers it within the budget."""
+
+    method: str
+    path: str
+    callee: str
+    budget_s: float = _OTHER_S
+    role: str | None = TENANT_USER
+    success: int = 200
+
+
+_ROUTES = (
+    PublicRoute("POST", "/identity/token", "identity", role=None),
+    PublicRoute("GET", "/identity/users", "identity", role=TENANT_ADMIN),
+    PublicRoute("GET", "/catalog/products", "catalog"),
+    PublicRoute("GET", "/catalog/products/{sku}", "catalog"),
+    PublicRoute("POST", "/orders", "orders", budget_s=_CHECKOUT_S, success=201),
+    PublicRoute("GET", "/orders", "orders"),
+    PublicRoute("GET", "/orders/{id}", "orders"),
+)
+
+
+def build(toolbox: Toolbox) -> Service:
+    """Wire the service; callees are found at IDENTITY_URL, CATALOG_URL and ORDERS_URL."""
+    keys = keys_of_identity(toolbox)
+    admission = Admission(toolbox)
+    clients = {
+        name: toolbox.client(name, toolbox.settings.required(f"{name.upper()}_URL"), _PLAN)
+        for name in ("identity", "catalog", "orders")
+    }
+    routes = [_route(public, clients[public.callee], admission) for public in _ROUTES]
+    return Service(routes, keys.load, keys=keys, edge=True)
+
+
+def _route(public: PublicRoute, client: ServiceClient, admission: Admission) -> Route:
+    handler = _open_handler(public, client, admission) if public.role is None else _handler(public, client, admission)
+    deadline_s = public.budget_s * LAST_RESORT
+    return Route(public.method, public.path, handler, public.role, public.success, deadline_s)
+
+
+def _handler(public: PublicRoute, client: ServiceClient, admission: Admission) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        tenant = current_caller().tenant
+        admission.check_rate(tenant)
+        async with admission.place(tenant):
+            return await forward(request, public.path, client, public.budget_s)
+
+    return handle
+
+
+def _open_handler(public: PublicRoute, client: ServiceClient, admission: Admission) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        tenant = _named_tenant(await request.read())
+        known = admission.check_login_rate(tenant, request.remote or "")
+        context = current_context()
+        if context is not None and known:
+            set_context(CallContext(context.deadline, named_tenant=tenant))
+        return await forward(request, public.path, client, public.budget_s)
+
+    return handle
+
+
+def _named_tenant(body: bytes) -> str:
+    """Return the tenant that a login names, "" when it names none: identity will tell the client what is wrong."""
+    try:
+        named = json.loads(body).get("tenant")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return named if isinstance(named, str) else ""

@@ -1,0 +1,1 @@
+"""Tenants, users and roles; issues the tokens that every service verifies."""

@@ -1,0 +1,1 @@
+"""Stock: reservations, and their release when an order does not come about."""

@@ -1,0 +1,1 @@
+"""Takes orders: prices them, reserves stock, takes payment, and acknowledges only what is committed."""

@@ -1,0 +1,93 @@
+"""HTTP side of orders."""
+
+import asyncio
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from aiohttp import web
+
+from target_stack.kit.app import Route, Service, read_json
+from target_stack.kit.call_context import current_caller
+from target_stack.kit.errors import bad_request, json_answer, not_found
+from target_stack.kit.inputs import idempotency_key, int_parameter, is_count, is_sku, text_parameter
+from target_stack.kit.keys import keys_of_identity
+from target_stack.kit.toolbox import Toolbox
+from target_stack.services.orders.callees import make_callees
+from target_stack.services.orders.domain import OrderDesk
+from target_stack.services.orders.store import SCHEMA, Order, OrderStore, Wish
+
+MAX_LINES = 20
+MAX_QUANTITY = 1000
+MAX_PAGE = 500
+MAX_BIGINT = 2**63 - 1
+
+
+def build(toolbox: Toolbox) -> Service:
+    """Wire the service."""
+    database = toolbox.database()
+    store = OrderStore(database)
+    keys = keys_of_identity(toolbox)
+    desk = OrderDesk(store, make_callees(toolbox), toolbox.tasks, toolbox.clock)
+
+    async def prepare() -> None:
+        await asyncio.gather(database.open(SCHEMA), keys.load())
+
+    async def place(request: web.Request) -> web.Response:
+        wish = _parse_wish(current_caller().tenant, idempotency_key(request), await read_json(request))
+        return json_answer(dataclasses.asdict(await desk.place(wish)), status=201)
+
+    async def list_orders(request: web.Request) -> web.Response:
+        tenant = current_caller().tenant
+        since_ns = int_parameter(request, "since", default=0, lowest=0, highest=MAX_BIGINT)
+        limit = int_parameter(request, "limit", default=50, lowest=1, highest=MAX_PAGE)
+        after = _parse_cursor(text_parameter(request, "after"))
+        found = await store.list_since(tenant, since_ns, after, limit)
+        following = _cursor(found[-1]) if len(found) == limit else None
+        return json_answer(
+            {"tenant": tenant, "orders": [dataclasses.asdict(each) for each in found], "next": following}
+        )
+
+    async def find(request: web.Request) -> web.Response:
+        found = await store.find(current_caller().tenant, request.match_info["id"])
+        if found is None:
+            raise not_found("there is no such order")
+        return json_answer(dataclasses.asdict(found))
+
+    routes = (
+        Route("POST", "/orders", place, success=201),
+        Route("GET", "/orders", list_orders),
+        Route("GET", "/orders/{id:ord-[0-9a-f]{32}}", find),
+    )
+    return Service(routes, prepare, database.close, keys)
+
+
+def _parse_wish(tenant: str, key: str, body: Any) -> Wish:
+    items = body.get("items") if isinstance(body, dict) else None
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_LINES:
+        raise bad_request(f"items must be a list of 1 to {MAX_LINES} positions")
+    quantities = tuple(sorted(_parse_item(item) for item in items))
+    if len({sku for sku, _ in quantities}) < len(quantities):
+        raise bad_request("each product may stand in one position only")
+    fingerprint = hashlib.sha256(json.dumps(quantities).encode()).hexdigest()
+    return Wish(tenant, key, quantities, fingerprint)
+
+
+def _parse_item(item: Any) -> tuple[str, int]:
+    if not isinstance(item, dict) or not is_sku(item.get("sku")) or not is_count(item.get("quantity"), MAX_QUANTITY):
+        raise bad_request(f"each item needs a sku and a quantity from 1 to {MAX_QUANTITY}")
+    return item["sku"], item["quantity"]
+
+
+def _parse_cursor(raw: str) -> tuple[int, str]:
+    if raw == "":
+        return -1, ""
+    created_ns, dot, order_id = raw.partition(".")
+    if not (dot and created_ns.isascii() and created_ns.isdigit() and int(created_ns) <= MAX_BIGINT):
+        raise bad_request("after must be the `next` of an earlier answer")
+    return int(created_ns), order_id
+
+
+def _cursor(order: Order) -> str:
+    return f"{order.created_ns}.{order.id}"

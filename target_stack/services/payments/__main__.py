@@ -1,0 +1,7 @@
+"""Runs the payments service."""
+
+from target_stack.kit.serving import serve
+from target_stack.services.payments.app import build
+
+if __name__ == "__main__":
+    serve(build)

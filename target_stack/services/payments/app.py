@@ -1,0 +1,53 @@
+"""HTTP side of payments."""
+
+import asyncio
+import dataclasses
+from typing import Any
+
+from aiohttp import web
+
+from target_stack.kit.app import Route, Service, read_json
+from target_stack.kit.call_context import current_caller
+from target_stack.kit.errors import bad_request, json_answer
+from target_stack.kit.inputs import idempotency_key, is_count
+from target_stack.kit.keys import keys_of_identity
+from target_stack.kit.toolbox import Toolbox
+from target_stack.services.payments.domain import PROVIDER_PLAN, Bill, Cashier
+from target_stack.services.payments.store import SCHEMA, PaymentStore
+
+MAX_AMOUNT_CENTS = 10**12
+
+
+def build(toolbox: Toolbox) -> Service:
+    """Wire the service: a client, and with it a breaker and a bulkhead, for each provider that a tenant uses."""
+    settings = toolbox.settings
+    database = toolbox.database()
+    keys = keys_of_identity(toolbox)
+    provider_of = {tenant.id: tenant.provider for tenant in settings.tenants.values()}
+    providers = {
+        name: toolbox.client(name, settings.required(_url_variable(name)), PROVIDER_PLAN)
+        for name in sorted(set(provider_of.values()))
+    }
+    cashier = Cashier(PaymentStore(database), providers, provider_of, toolbox.clock)
+
+    async def prepare() -> None:
+        await asyncio.gather(database.open(SCHEMA), keys.load())
+
+    async def pay(request: web.Request) -> web.Response:
+        amount_cents, currency = _parse_amount(await read_json(request))
+        bill = Bill(current_caller().tenant, idempotency_key(request), amount_cents, currency)
+        return json_answer(dataclasses.asdict(await cashier.pay(bill)), status=201)
+
+    return Service((Route("POST", "/payments", pay, success=201),), prepare, database.close, keys)
+
+
+def _url_variable(provider: str) -> str:
+    return f"{provider.upper().replace('-', '_')}_URL"
+
+
+def _parse_amount(body: Any) -> tuple[int, str]:
+    if not isinstance(body, dict) or not is_count(body.get("amount_cents"), MAX_AMOUNT_CENTS):
+        raise bad_request("amount_cents must be a positive integer")
+    if body.get("currency") != "EUR":
+        raise bad_request("currency must be EUR")
+    return body["amount_cents"], body["currency"]
