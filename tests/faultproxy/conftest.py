@@ -1,7 +1,7 @@
 """The black-box suite speaks to one proxy server over HTTP and TCP only.
 
 It starts the embedded one, or takes any Toxiproxy server: `pytest tests/faultproxy --toxiproxy-url http://HOST:PORT`
-(or TOXIPROXY_URL). Cases marked `better` hold where Toxiproxy 2.12 is known to fail; `embedded` ones need our own paths.
+(or TOXIPROXY_URL). Cases marked `better` hold where Toxiproxy 2.12 is known to fail; `embedded` ones need our own API.
 """
 
 import http.client
@@ -200,6 +200,7 @@ class Link:
 
     def __init__(self, api: Api, name: str, stack: ExitStack) -> None:
         self.api, self.name, self._stack = api, name, stack
+        self._raws: list[socket.socket] = []
         self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.listener.settimeout(HANG_S)
         self.upstream = f"127.0.0.1:{self.listener.getsockname()[1]}"
@@ -230,7 +231,12 @@ class Link:
         assert added.status == 200, added
         return f"{self.path}/toxics/{added.json['name']}"
 
+    def close_wires(self) -> None:
+        for raw in self._raws:
+            raw.close()
+
     def _keep(self, raw: socket.socket) -> Wire:
+        self._raws.append(raw)
         self._stack.callback(raw.close)
         return Wire(raw)
 

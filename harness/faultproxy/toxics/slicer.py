@@ -57,6 +57,7 @@ class SlicerStage(HoldingStage[Slicer]):
             middle = start + (end - start) // 2
             if variation:
                 middle += self._random().randrange(-variation, variation)
+                middle = min(max(middle, start + 1), end - 1)
             todo += [(middle, end), (start, middle)]
 
     def _forget_plan(self) -> None:

@@ -1,0 +1,181 @@
+"""Random API calls and traffic against a model: no lost byte, no hang, no stray state."""
+
+import os
+from contextlib import suppress
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+NAMES = st.sampled_from(["a", "b", "c"])
+STREAMS = st.sampled_from(["upstream", "downstream"])
+HARMLESS = st.sampled_from(
+    [
+        ("latency", {"latency": 1, "jitter": 1}),
+        ("latency", {"latency": 0}),
+        ("bandwidth", {"rate": 100_000}),
+        ("slicer", {"average_size": 50, "size_variation": 10, "delay": 1}),
+        ("slow_close", {"delay": 2}),
+        ("limit_data", {"bytes": 10**9}),
+        ("noop", {}),
+    ]
+)
+HOSTILE = st.sampled_from([-1, 2**80, 1.5, "9", None, [], {}, True])
+
+
+def machine(api, make_link, close_wires):
+    class Machine(RuleBasedStateMachine):
+        wires = Bundle("wires")
+
+        @initialize()
+        def clean(self):
+            close_wires()
+            for name in api.get("/proxies").json:
+                api.delete(f"/proxies/{name}")
+            self.toxics, self.enabled, self.links = {}, {}, {}
+
+        @rule(name=NAMES)
+        def create(self, name):
+            if name in self.links:
+                body = {"name": name, "listen": "127.0.0.1:0", "upstream": "localhost:1"}
+                assert api.post("/proxies", body).status == 409
+            else:
+                self.links[name] = make_link(name)
+                self.toxics[name], self.enabled[name] = {}, True
+
+        @rule(name=NAMES)
+        def delete(self, name):
+            assert api.delete(f"/proxies/{name}").status == (204 if name in self.links else 404)
+            for known in (self.links, self.toxics, self.enabled):
+                known.pop(name, None)
+
+        @rule(name=NAMES, enabled=st.booleans())
+        def switch(self, name, enabled):
+            reply = api.patch(f"/proxies/{name}", {"enabled": enabled})
+            assert reply.status == (200 if name in self.links else 404)
+            if name in self.links:
+                self.enabled[name] = enabled
+
+        @rule(name=NAMES, toxic=HARMLESS, stream=STREAMS, toxicity=st.sampled_from([0, 0.5, 1]))
+        def add(self, name, toxic, stream, toxicity):
+            kind, attributes = toxic
+            body = {"type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes}
+            known = self.toxics.get(name, {})
+            expected = 404 if name not in self.links else 409 if f"{kind}_{stream}" in known else 200
+            assert api.post(f"/proxies/{name}/toxics", body).status == expected
+            if expected == 200:
+                known[f"{kind}_{stream}"] = toxicity
+
+        @rule(name=NAMES, toxic=HARMLESS, stream=STREAMS, toxicity=st.sampled_from([0, 0.5, 1]))
+        def update(self, name, toxic, stream, toxicity):
+            kind, attributes = toxic
+            key = f"{kind}_{stream}"
+            reply = api.patch(f"/proxies/{name}/toxics/{key}", {"toxicity": toxicity, "attributes": attributes})
+            exists = key in self.toxics.get(name, {})
+            assert reply.status == (200 if exists else 404)
+            if exists:
+                self.toxics[name][key] = toxicity
+
+        @rule(name=NAMES, toxic=HARMLESS, stream=STREAMS)
+        def remove(self, name, toxic, stream):
+            key = f"{toxic[0]}_{stream}"
+            exists = self.toxics.get(name, {}).pop(key, None) is not None
+            assert api.delete(f"/proxies/{name}/toxics/{key}").status == (204 if exists else 404)
+
+        @rule(name=NAMES, kind=st.sampled_from(["latency", "slicer", "timeout"]), value=HOSTILE)
+        def attack(self, name, kind, value):
+            attributes = dict.fromkeys(("latency", "jitter", "average_size", "delay", "timeout"), value)
+            reply = api.post(f"/proxies/{name}/toxics", {"name": "hostile", "type": kind, "attributes": attributes})
+            if reply.status == 200:  # null means the default, and the default of a timeout drops data
+                assert api.delete(f"/proxies/{name}/toxics/hostile").status == 204
+                close_wires()
+            else:
+                assert reply.status == (400 if name in self.links else 404)
+
+        @rule()
+        def reset(self):
+            assert api.post("/reset").status == 204
+            for name in self.links:
+                self.toxics[name], self.enabled[name] = {}, True
+
+        @rule(target=wires, name=NAMES)
+        def open(self, name):
+            if not self.enabled.get(name):
+                return multiple()
+            return (name, *self.links[name].open())
+
+        @rule(wire=wires, size=st.integers(1, 200_000))
+        def talk(self, wire, size):
+            """Bytes arrive whole, unless this wire was closed by a rule before; then nothing false arrives."""
+            _, client, server = wire
+            data = os.urandom(size)
+            for sender, receiver in ((client, server), (server, client)):
+                with suppress(OSError):
+                    sender.send(data)
+                    received = receiver.read(size)
+                    assert received == data[: len(received)]
+                    assert len(received) == size or not self._is_open(wire)
+
+        @rule(wire=consumes(wires), how=st.sampled_from(["half_close", "reset", "close"]))
+        def hang_up(self, wire, how):
+            _, client, server = wire
+            with suppress(OSError):
+                getattr(client, how)()
+                server.ending()
+            server.close()
+            client.close()
+
+        def _is_open(self, wire):
+            name = wire[0]
+            return name in self.links and self.enabled[name] and wire[1].raw.fileno() >= 0 and self._answers(wire)
+
+        def _answers(self, wire):
+            try:
+                wire[1].send(b"?")
+                return wire[2].read(1) == b"?"
+            except OSError:
+                return False
+
+        @invariant()
+        def model_matches(self):
+            shown = api.get("/proxies").json
+            assert {name: proxy["enabled"] for name, proxy in shown.items()} == self.enabled
+            for name, proxy in shown.items():
+                assert {toxic["name"]: toxic["toxicity"] for toxic in proxy["toxics"]} == self.toxics[name]
+
+    return Machine
+
+
+@pytest.mark.embedded
+def test_random_calls_and_traffic(start_server, make_link):
+    api = start_server("--seed", "1").api
+    links = []
+
+    def make(name):
+        links.append(make_link(name, api))
+        return links[-1]
+
+    def close_wires():
+        for link in links:
+            link.close_wires()
+
+    run_state_machine_as_test(
+        machine(api, make, close_wires),
+        settings=settings(
+            max_examples=int(os.environ.get("FAULTPROXY_EXAMPLES", "12")),
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert api.get("/version").status == 200
