@@ -18,6 +18,7 @@ from harness.model.plan import Plan
 from harness.model.scenario import Phase
 from harness.recording.columns import Table
 from harness.recording.manifest import Manifest, read_manifest
+from harness.recording.writer import EVENT_KEYS
 
 _WORDS = frozenset(
     (
@@ -143,4 +144,10 @@ def _read_events(path: Path) -> Iterator[Event]:
             content: dict[str, Any] = json.loads(line)
         except ValueError:
             continue  # a kill in the middle of a line
-        yield Event(content.pop("time"), Kind(content.pop("kind")), content)
+        time_ns, kind = content.pop("time"), Kind(content.pop("kind"))
+        yield Event(time_ns, kind, {_field_name(key): value for key, value in content.items()})
+
+
+def _field_name(key: str) -> str:
+    """Undo what the writer does to fields that are called like the line's own keys."""
+    return key[:-1] if key[:-1] in EVENT_KEYS else key

@@ -63,6 +63,10 @@ def write_segment(path: Path, table: pa.Table) -> None:
         raise
 
 
+EVENT_KEYS = ("time", "kind")
+"""What every line of events.jsonl holds beside the event's own fields."""
+
+
 class EventLog:
     """events.jsonl, opened for appending; each line is on its way to the disk when `append` returns."""
 
@@ -70,8 +74,9 @@ class EventLog:
         self._file: TextIO = (run / "events.jsonl").open("a", encoding="utf-8", buffering=1)
 
     def append(self, event: Event) -> None:
-        """Write one event as one line."""
-        self._file.write(json.dumps({"time": event.time_ns, "kind": event.kind.value, **event.fields}) + "\n")
+        """Write one event as one line; a field whose name the line itself uses is written as `kind_` or `time_`."""
+        fields = {f"{name}_" if name in EVENT_KEYS else name: value for name, value in event.fields.items()}
+        self._file.write(json.dumps({"time": event.time_ns, "kind": event.kind.value, **fields}) + "\n")
 
     def close(self) -> None:
         """Close the file; further events are an error."""
