@@ -1,0 +1,82 @@
+"""The answers of a run as short sentences, worded the same on the page, on the terminal and in JSON."""
+
+from collections.abc import Sequence
+
+from harness.model.finding import Finding, Status, Verdict
+from harness.model.scenario import Severity
+from harness.report.answers import Answers
+from harness.report.experience import Experience
+from harness.report.words import count_of, milliseconds, seconds, share
+
+
+def who_was_hurt(answers: Answers) -> str:
+    """ "acme checkout (declared); nobody else", or who was hurt without permission."""
+    if not any(e.during.requests for e in answers.experiences):
+        return "not seen: no requests under the fault"
+    declared = _names([e for e in answers.hurt if e.declared])
+    others = _names(list(answers.hurt_undeclared))
+    if not answers.hurt:
+        return "nobody"
+    if not others:
+        return f"{declared} (declared); nobody else"
+    return f"{others} (NOT declared)" + (f", beside {declared} (declared)" if declared else "")
+
+
+def _names(hurt: Sequence[Experience], at_most: int = 4) -> str:
+    names = [f"{e.pair.tenant} {e.pair.flow}" for e in hurt]
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more
+
+
+def how_it_was(experience: Experience) -> str:
+    """ "87% not served, p95 1.50 s (before: 0%, 128 ms)"."""
+    during, before = experience.during, experience.before
+    now = f"{share(during.bad_share)} not served, p95 {milliseconds(during.p95_ms)}"
+    return f"{now} (before: {share(before.bad_share)}, {milliseconds(before.p95_ms)})"
+
+
+def how_contained(answers: Answers) -> str:
+    """ "after 1.3 s: breaker payments -> provider-a opened"."""
+    contained = answers.contained
+    if contained is None:
+        return "no protection was seen to act"
+    return f"after {seconds(contained.after_s)}: {contained.what}"
+
+
+def how_recovered(answers: Answers) -> str:
+    """ "2 s after the fault ended"."""
+    recovered = answers.recovered
+    if recovered is None:
+        return "not seen: nothing was recorded after the fault"
+    if recovered.after_s is None:
+        return "not before the run ended"
+    if recovered.after_s == 0:
+        return "at once, when the fault ended" if answers.hurt else "nothing to recover from"
+    return f"{seconds(recovered.after_s)} after the fault ended"
+
+
+def what_broke_first(answers: Answers) -> str:
+    """ "a call payments -> provider-a, 0.7 s after the fault began"."""
+    first = answers.broke_first
+    return f"{first.what}, {seconds(first.after_s)} after the fault began" if first else "nothing"
+
+
+def tally(verdict: Verdict) -> str:
+    """ "23 checks held, 1 failed, 2 unknown, 1 warning"."""
+    critical = [f for f in verdict.findings if f.severity is Severity.CRITICAL]
+    counts = {status: sum(f.status is status for f in critical) for status in Status}
+    parts = [f"{count_of(counts[Status.PASS], 'check')} held"]
+    parts += [f"{counts[s]} {word}" for s, word in ((Status.FAIL, "failed"), (Status.UNKNOWN, "unknown")) if counts[s]]
+    return ", ".join([*parts, *([count_of(len(warnings(verdict)), "warning")] if warnings(verdict) else [])])
+
+
+def troubles(verdict: Verdict) -> list[Finding]:
+    """Return the critical findings that did not pass, failures first."""
+    gravity = list(Status)
+    critical = (f for f in verdict.findings if f.severity is Severity.CRITICAL and f.status is not Status.PASS)
+    return sorted(critical, key=lambda finding: gravity.index(finding.status))
+
+
+def warnings(verdict: Verdict) -> list[Finding]:
+    """Return the warnings that did not pass; they never change the verdict."""
+    return [f for f in verdict.findings if f.severity is Severity.WARNING and f.status is not Status.PASS]
