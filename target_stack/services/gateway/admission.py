@@ -11,8 +11,7 @@ from target_stack.kit.toolbox import Toolbox
 
 DEFAULT_RATES = "gold=60:60,silver=40:40"
 DEFAULT_CONCURRENCY = 24
-LOGIN_RATE = Rate(per_s=20, burst=20)
-UNKNOWN_PLAN_RATE = Rate(per_s=10, burst=10)
+STRANGER_RATE = Rate(per_s=10, burst=20)
 
 
 class Admission:
@@ -21,7 +20,7 @@ class Admission:
     def __init__(self, toolbox: Toolbox) -> None:
         settings = toolbox.settings
         rates = parse_rates(settings.environment.get("RATE_LIMITS") or DEFAULT_RATES)
-        self._rate_of = {each.id: rates.get(each.plan, UNKNOWN_PLAN_RATE) for each in settings.tenants.values()}
+        self._rate_of = {each.id: rates.get(each.plan, STRANGER_RATE) for each in settings.tenants.values()}
         self._recorder = toolbox.recorder
         self._limiter = RateLimiter(toolbox.clock) if toolbox.is_on(Protection.RATE_LIMIT) else None
         self._bulkheads = _bulkheads(toolbox) if toolbox.is_on(Protection.TENANT_BULKHEAD) else {}
@@ -37,9 +36,12 @@ class Admission:
 
         Logins count apart from the tenant's requests, as anyone can name a tenant; those of unknown ones by address.
         """
-        known = tenant in self._rate_of
-        self._check(f"login:{tenant}" if known else f"address:{address}", LOGIN_RATE, tenant if known else "")
-        return known
+        rate = self._rate_of.get(tenant)
+        if rate is None:
+            self._check(f"address:{address}", STRANGER_RATE, "")
+            return False
+        self._check(f"login:{tenant}", rate, tenant)
+        return True
 
     @asynccontextmanager
     async def place(self, tenant: str) -> AsyncIterator[None]:
