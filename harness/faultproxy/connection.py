@@ -135,6 +135,8 @@ class Connection:
 
     def abort(self) -> None:
         """Reset both sides."""
+        if self._state is _State.CLOSED:
+            return
         for side in self._sockets():
             with contextlib.suppress(OSError):
                 side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
@@ -142,13 +144,13 @@ class Connection:
 
     def close(self) -> None:
         """Close both sides at once, with FIN where possible."""
+        if self._state is _State.CLOSED:
+            return
         for side in self._sockets():
             _drain(side)
         self._close_sockets()
 
     def _close_sockets(self) -> None:
-        if self._state is _State.CLOSED:
-            return
         self._state = _State.CLOSED
         if self._dial is not None:
             self._dial.cancel()

@@ -1,11 +1,13 @@
 """The harness's own paths: felt, links, lease; the seed; the process."""
 
 import json
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -239,6 +241,51 @@ def test_broken_config_exits_with_four_and_taken_port_in_it_with_three(link, tmp
     assert run("--port", "0", "--config", str(config)).returncode == 4
     config.write_text(json.dumps([{"name": "a", "listen": link.listen, "upstream": "localhost:1"}]))
     assert run("--port", "0", "--config", str(config)).returncode == 3
+
+
+@pytest.fixture
+def black_hole():
+    """The address of a listener whose queue is full: dialling it hangs."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        while True:
+            caller = stack.enter_context(socket.socket())
+            caller.settimeout(0.1)
+            if caller.connect_ex(listener.getsockname()):
+                break
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_dial_that_hangs_stops_nobody(link, api, make_link, black_hole):
+    api.patch(link.path, {"upstream": black_hole})
+    stuck = link.dial()
+    stuck.send(b"x")
+    assert stuck.is_silent()
+    client, server = make_link("other").open()
+    client.send(b"x")
+    assert server.read(1) == b"x"
+    link.add("latency", latency=1)
+    assert api.delete(link.path).status == 204
+    assert stuck.ending() == "FIN"
+
+
+def test_out_of_descriptors_it_waits_and_goes_on(start_server, make_link):
+    server = start_server()
+    link = make_link("a", server.api)
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (count_descriptors(server.process.pid) + 5, limits[1]))
+    crowd = [link.dial() for _ in range(20)]
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+    for wire in crowd:
+        wire.close()
+    api = server.api
+    eventually(lambda: api.get("/harness/links").json["a"]["total_connections"] == 20)
+    client = link.dial()
+    client.send(b"still there")
+    client.half_close()
+    eventually(lambda: link.accept().read_all() == b"still there")
 
 
 def test_garbage_on_the_api_port_harms_nobody(api):
