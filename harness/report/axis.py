@@ -73,6 +73,13 @@ class Axis:
         """Return where *bucket* begins."""
         return self.start_ns + bucket * self.width_s * NS_PER_S
 
+    def coverage(self) -> NDArray[np.float64]:
+        """Return which share of each bucket lies inside the extent: the first and last may stick out."""
+        edges = self.start_ns + np.arange(self.count + 1) * self.width_s * NS_PER_S
+        inside = np.clip(edges, self.extent.zero_ns, self.extent.end_ns)
+        covered: NDArray[np.float64] = np.diff(inside) / (self.width_s * NS_PER_S)
+        return covered
+
     def place(self, time_ns: float) -> float:
         """Return a moment as a share of the axis' length, clipped to it."""
         return min(1.0, max(0.0, (time_ns - self.start_ns) / (self.count * self.width_s * NS_PER_S)))

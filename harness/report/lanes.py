@@ -1,0 +1,133 @@
+"""Lanes of states over time: when each fault was there, what state each breaker was in, which process was gone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.model.clock import NS_PER_S
+from harness.model.events import Event, Kind
+from harness.model.scenario import Fault, Phase
+from harness.report.axis import Axis
+from harness.report.observed import Observed
+from harness.report.words import seconds
+
+_MOST_BARS = 200
+_MOST_LANES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One state for a while; `look` is fault, closed, open, half_open or exited."""
+
+    look: str
+    left: float
+    width: float
+    begin_s: float
+    end_s: float
+    text: str
+
+    @property
+    def said(self) -> str:
+        """The bar in words."""
+        return f"{self.text}, {seconds(max(0.0, self.begin_s))} to {seconds(max(0.0, self.end_s))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One thing that has states."""
+
+    kind: str  # fault, breaker, process
+    name: str
+    bars: tuple[Bar, ...]
+    note: str = ""
+
+
+def lanes(observed: Observed, axis: Axis) -> tuple[Lane, ...]:
+    """Return the lanes: faults, then breakers, then processes that ended unexpectedly."""
+    found = [*_faults(observed, axis), *_breakers(observed, axis), *_exits(observed, axis)]
+    return tuple(found[:_MOST_LANES])
+
+
+def _bar(axis: Axis, look: str, begin_ns: int, end_ns: int, text: str) -> Bar:
+    span = axis.span(text, begin_ns, max(begin_ns, end_ns))
+    return Bar(look, span.left, span.width, span.begin_s, span.end_s, text)
+
+
+def _faults(observed: Observed, axis: Axis) -> Iterator[Lane]:
+    """What was done is drawn; what was only planned is a lane with a note."""
+    applied = observed.events(Kind.FAULT_APPLIED)
+    undone = {event.text("fault"): event.time_ns for event in observed.events(Kind.FAULT_UNDONE)}
+    drawn = set()
+    for event in applied:
+        end_ns = undone.get(event.text("fault"))
+        note = "" if end_ns else "never seen undone"
+        last_ns = end_ns or axis.extent.end_ns
+        text = fault_text(observed, event.text("place"), event.text("kind"))
+        drawn.add(event.text("place"))
+        yield Lane("fault", event.text("place"), (_bar(axis, "fault", event.time_ns, last_ns, text),), note)
+    for number, fault in enumerate(observed.plan.scenario.faults):
+        if fault.place not in drawn:
+            yield _planned(observed, axis, number, fault)
+
+
+def _planned(observed: Observed, axis: Axis, number: int, fault: Fault) -> Lane:
+    """A surge is part of the load and needs no application; anything else was never applied."""
+    text = fault_text(observed, fault.place, fault.kind)
+    if fault.surge is None or observed.recording.window(Phase.WARMUP) is None:
+        return Lane("fault", fault.place, (), f"{text}: never applied")
+    begin_s, end_s = observed.plan.fault_window_s(number)
+    zero_ns = axis.extent.zero_ns
+    bar = _bar(axis, "fault", zero_ns + int(begin_s * NS_PER_S), zero_ns + int(end_s * NS_PER_S), text)
+    return Lane("fault", fault.place, (bar,))
+
+
+def fault_text(observed: Observed, place: str, kind: str) -> str:
+    """Write a fault with its size: "latency 10s", "surge 20 times"."""
+    fault = next((f for f in observed.plan.scenario.faults if f.place == place and f.kind == kind), None)
+    if fault is None:
+        return kind
+    if fault.surge:
+        return f"surge, {fault.surge.times:g} times"
+    detail = getattr(fault, fault.toxic).model_dump(mode="json", exclude_defaults=True) if fault.toxic else {}
+    return " ".join([kind, *(str(value) if name == kind else f"{name} {value}" for name, value in detail.items())])
+
+
+def _breakers(observed: Observed, axis: Axis) -> Iterator[Lane]:
+    changes: dict[tuple[str, str], list[Event]] = {}
+    for event in observed.events(Kind.BREAKER_CHANGED):
+        changes.setdefault((event.text("service"), event.text("breaker")), []).append(event)
+    for (service, breaker), events in changes.items():
+        yield Lane("breaker", breaker, tuple(_states(axis, events)), f"in {service}")
+    seen = {breaker for _, breaker in changes}
+    yield from (_silent(observed, link) for link in _guarded_faults(observed) if link not in seen)
+
+
+def _states(axis: Axis, events: Sequence[Event]) -> Iterator[Bar]:
+    state, since_ns = events[0].text("from_state") or "closed", axis.start_ns
+    for event in events[:_MOST_BARS]:
+        yield _bar(axis, state, since_ns, event.time_ns, state.replace("_", "-"))
+        state, since_ns = event.text("to_state"), event.time_ns
+    yield _bar(axis, state, since_ns, axis.extent.end_ns, state.replace("_", "-"))
+
+
+def _guarded_faults(observed: Observed) -> list[str]:
+    """Return the faulted links that a breaker is declared to guard."""
+    guarded = {link for p in observed.plan.target.protections.values() if p.kind == "breaker" for link in p.guards}
+    return [link for fault in observed.plan.scenario.faults if (link := fault.link) and link in guarded]
+
+
+def _silent(observed: Observed, link: str) -> Lane:
+    """A breaker that was to act and did not: switched off, or never moved."""
+    off = [name for name in observed.plan.without if link in observed.plan.target.protections[name].guards]
+    off = [name for name in off if observed.plan.target.protections[name].kind == "breaker"]
+    if off:
+        return Lane("breaker", link, (), f"switched off (--without {', '.join(off)})")
+    return Lane("breaker", link, (), "no change of state was reported")
+
+
+def _exits(observed: Observed, axis: Axis) -> Iterator[Lane]:
+    for event in observed.events(Kind.PROCESS_EXITED):
+        if not event.fields.get("expected"):
+            text = f"exited, code {event.text('code')}"
+            yield Lane(
+                "process", event.text("service"), (_bar(axis, "exited", event.time_ns, axis.extent.end_ns, text),)
+            )
