@@ -65,12 +65,11 @@ class Pipe:
             return
         before = self.stages
         now = {toxic.name: before.get(toxic.name) or make(toxic) for toxic in toxics}
-        self._link(before | now)  # what leaves still hands on to what stays
-        for name in before.keys() - now.keys():
-            before[name].release()
-        if not self.ended:
-            self._link(now)
-            self._reconfigure(toxics)
+        self._link(now)
+        for name, stage in before.items():
+            if name not in now:
+                stage.release()  # it still hands on to the stage that followed it
+        self._reconfigure(toxics)
 
     def _reconfigure(self, toxics: Sequence[Toxic]) -> None:
         for toxic in toxics:

@@ -125,14 +125,14 @@ class Proxies:
         )
         check_upstream(change.upstream)
         endpoint = await listen_endpoint(change.listen)
-        self._must_be(proxy)
+        if not self._is_here(proxy):
+            raise proxy_not_found()
         proxy.update(change, endpoint)
         return proxy
 
-    def _must_be(self, proxy: Proxy) -> None:
-        """Somebody may have deleted it while a name was looked up; opening it now would leave a port behind."""
-        if self._by_name.get(proxy.name) is not proxy:
-            raise proxy_not_found()
+    def _is_here(self, proxy: Proxy) -> bool:
+        """Somebody may have deleted it while a name was looked up; opening it then would leave a port behind."""
+        return self._by_name.get(proxy.name) is proxy
 
     def remove(self, name: str) -> None:
         """Delete a proxy and close its connections. Raises ApiError (404)."""
@@ -155,8 +155,8 @@ class Proxies:
     async def _enable(self, proxy: Proxy) -> None:
         if not proxy.enabled:
             endpoint = await listen_endpoint(proxy.listen)
-            self._must_be(proxy)
-            proxy.enable(endpoint)
+            if self._is_here(proxy):
+                proxy.enable(endpoint)
 
     def is_healthy(self) -> bool:
         """Tell whether no proxy has a toxic or is disabled."""

@@ -83,6 +83,16 @@ def test_answer_before_a_reset_still_arrives(link):
     assert client.ending() == "RST"
 
 
+@pytest.mark.better
+def test_answer_to_an_upload_that_is_still_under_way_arrives_before_the_reset(link):
+    client, server = link.open()
+    client.fill(BLOB)
+    server.send(b"413")
+    server.close()
+    assert client.read(3) == b"413"
+    assert client.ending() == "RST"
+
+
 def test_full_close_reaches_the_other_side(link):
     client, server = link.open()
     server.send(b"bye")

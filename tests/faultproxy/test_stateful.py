@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -158,8 +159,9 @@ def machine(api, make_link, close_wires):
 
 @pytest.mark.embedded
 def test_random_calls_and_traffic(start_server, make_link):
-    api = start_server("--seed", "1").api
-    links = []
+    server = start_server("--seed", "1")
+    api, links = server.api, []
+    descriptors_before = count_descriptors(server)
 
     def make(name):
         links.append(make_link(name, api))
@@ -178,4 +180,11 @@ def test_random_calls_and_traffic(start_server, make_link):
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert api.get("/version").status == 200
+    close_wires()
+    for name in api.get("/proxies").json:
+        api.delete(f"/proxies/{name}")
+    assert count_descriptors(server) <= descriptors_before
+
+
+def count_descriptors(server):
+    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
