@@ -4,13 +4,15 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.model.events import Event
 from harness.recording.columns import Table
+from harness.recording.event_log import EVENT_KEYS, EventLog
+
+__all__ = ["EVENT_KEYS", "EventLog", "SegmentWriter", "write_json", "write_segment"]
 
 
 class SegmentWriter:
@@ -61,26 +63,6 @@ def write_segment(path: Path, table: pa.Table) -> None:
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-
-
-EVENT_KEYS = ("time", "kind")
-"""What every line of events.jsonl holds beside the event's own fields."""
-
-
-class EventLog:
-    """events.jsonl, opened for appending; each line is on its way to the disk when `append` returns."""
-
-    def __init__(self, run: Path) -> None:
-        self._file: TextIO = (run / "events.jsonl").open("a", encoding="utf-8", buffering=1)
-
-    def append(self, event: Event) -> None:
-        """Write one event as one line; a field whose name the line itself uses is written as `kind_` or `time_`."""
-        fields = {f"{name}_" if name in EVENT_KEYS else name: value for name, value in event.fields.items()}
-        self._file.write(json.dumps({"time": event.time_ns, "kind": event.kind.value, **fields}) + "\n")
-
-    def close(self) -> None:
-        """Close the file; further events are an error."""
-        self._file.close()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
