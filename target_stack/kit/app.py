@@ -90,6 +90,21 @@ class Door:
                     mark_failed(span, str(response.status))
                 return response
 
+    async def live(self, _request: web.Request) -> web.Response:
+        """Answer 200 for as long as the process runs."""
+        return json_answer({"status": "live"})
+
+    async def is_ready(self, _request: web.Request) -> web.Response:
+        """Answer 200 from the moment when the service could serve for the first time."""
+        if self.ready:
+            return json_answer({"status": "ready"})
+        return json_answer({"status": "starting", "reason": "waiting for database, schema or keys"}, status=503)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Answer with all series."""
+        body, content_type = self._toolbox.metrics.expose(request.headers.get(hdrs.ACCEPT, ""))
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+
     async def _answer(
         self, request: web.Request, handler: Handler, path: str, deadline: Deadline
     ) -> web.StreamResponse:
@@ -124,8 +139,10 @@ class Door:
             raise DeadlineExceededError from None
 
     async def _admit(self, request: web.Request, path: str, deadline: Deadline) -> None:
-        route = self._routes.get((request.method, path))
-        if route is None or route.role is None or self._service.keys is None:
+        if path == UNMATCHED:
+            return  # the router's own 404 or 405 follows
+        route = self._routes[request.method, path]  # a route that the door does not know must fail, not slip through
+        if route.role is None or self._service.keys is None:
             set_context(CallContext(deadline, named_tenant=self._named_tenant(request)))
             return
         caller = await self._caller(self._service.keys, request)
@@ -196,9 +213,8 @@ def make_app(toolbox: Toolbox, service: Service) -> tuple[web.Application, Door]
     """Return the application and the door that opens once `door.ready` is set."""
     door = Door(toolbox, service)
     app = web.Application(middlewares=[door.middleware], client_max_size=MAX_BODY_BYTES)
-    app.router.add_get("/health/live", _live)
-    app.router.add_get("/health/ready", lambda _request: _ready(door))
-    app.router.add_get("/metrics", lambda request: _metrics(toolbox, request))
+    for path, answer in (("/health/live", door.live), ("/health/ready", door.is_ready), ("/metrics", door.metrics)):
+        app.router.add_get(path, answer)
     for route in service.routes:
         app.router.add_route(route.method, route.path, route.handler)
     return app, door
@@ -210,21 +226,6 @@ async def read_json(request: web.Request) -> Any:
         return json.loads(await request.read())
     except (ValueError, RecursionError):
         raise bad_request("the body is not valid JSON") from None
-
-
-async def _live(_request: web.Request) -> web.Response:
-    return json_answer({"status": "live"})
-
-
-async def _ready(door: Door) -> web.Response:
-    if door.ready:
-        return json_answer({"status": "ready"})
-    return json_answer({"status": "starting", "reason": "waiting for database, schema or keys"}, status=503)
-
-
-async def _metrics(toolbox: Toolbox, request: web.Request) -> web.Response:
-    body, content_type = toolbox.metrics.expose(request.headers.get(hdrs.ACCEPT, ""))
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
 
 def _as_api_error(error: web.HTTPException) -> ApiError:

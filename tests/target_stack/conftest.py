@@ -36,7 +36,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def until(condition, what: str, timeout_s: float = HANG_GUARD_S):
+def wait_until(condition, what: str, timeout_s: float = HANG_GUARD_S):
     """Wait for *condition* to give something true and return it."""
     give_up = time.monotonic() + timeout_s
     while time.monotonic() < give_up:
@@ -131,7 +131,7 @@ class Postgres:
                 return self.run("SELECT 1") == "1"
             return False
 
-        until(answers, "PostgreSQL answers")
+        wait_until(answers, "PostgreSQL answers")
 
     def create(self, name: str) -> None:
         self.run(f"CREATE ROLE {name} LOGIN")
@@ -172,14 +172,16 @@ class Collector:
                 self._spans += [SeenSpan.of(service, span) for scope in resource.scope_spans for span in scope.spans]
         return self._spans
 
-    def trace(self, trace_id: str, *, having: str) -> list["SeenSpan"]:
-        """Return the spans of a trace once one named *having* is among them."""
+    def trace(self, trace_id: str, services: str) -> list["SeenSpan"]:
+        """Return a trace once all of *services* sent their spans and no parent is missing but the root's."""
 
-        def found() -> list[SeenSpan]:
+        def complete() -> list[SeenSpan]:
             spans = [span for span in self.spans() if span.trace_id == trace_id]
-            return spans if any(span.name == having for span in spans) else []
+            known = {span.span_id for span in spans}
+            roots = [span for span in spans if span.parent_id not in known]
+            return spans if len(roots) == 1 and {span.service for span in spans} >= set(services.split()) else []
 
-        return until(found, f"span {having!r} of trace {trace_id}")
+        return wait_until(complete, f"trace {trace_id} with spans of {services}")
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -315,7 +317,7 @@ class Stack:
 
     def wait(self, *services: str) -> None:
         for service in services:
-            until(
+            wait_until(
                 lambda service=service: self.is_ready(service), f"{service} is ready; its log: {self.log_of(service)}"
             )
 
@@ -366,7 +368,7 @@ class Stack:
         body = {"items": items or [{"sku": "sku-1", "quantity": 1}]}
         return self.call("POST", "/orders", tenant=tenant, headers=headers, body=body)
 
-    def metric(self, service: str, name: str, **labels: str) -> float | None:
+    def metric(self, service: str, name: str, /, **labels: str) -> float | None:
         """Return the value of one series of /metrics, None when there is no such series."""
         from prometheus_client.parser import text_string_to_metric_families
 
@@ -376,6 +378,12 @@ class Stack:
                 if sample.name == name and sample.labels == labels:
                     return sample.value
         return None
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Wait for a condition to give something true, and return it."""
+    return wait_until
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import re
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +23,7 @@ MAX_LINES = 20
 MAX_QUANTITY = 1000
 MAX_PAGE = 500
 MAX_BIGINT = 2**63 - 1
+_ORDER_ID = re.compile(r"ord-[0-9a-f]{32}")
 
 
 def build(toolbox: Toolbox) -> Service:
@@ -50,7 +52,8 @@ def build(toolbox: Toolbox) -> Service:
         )
 
     async def find(request: web.Request) -> web.Response:
-        found = await store.find(current_caller().tenant, request.match_info["id"])
+        order_id = request.match_info["id"]
+        found = await store.find(current_caller().tenant, order_id) if _ORDER_ID.fullmatch(order_id) else None
         if found is None:
             raise not_found("there is no such order")
         return json_answer(dataclasses.asdict(found))
@@ -58,7 +61,7 @@ def build(toolbox: Toolbox) -> Service:
     routes = (
         Route("POST", "/orders", place, success=201),
         Route("GET", "/orders", list_orders),
-        Route("GET", "/orders/{id:ord-[0-9a-f]{32}}", find),
+        Route("GET", "/orders/{id}", find),
     )
     return Service(routes, prepare, database.close, keys)
 

@@ -1,0 +1,216 @@
+"""The database module against a real PostgreSQL."""
+
+import asyncio
+import io
+import json
+
+import asyncpg
+import pytest
+
+from target_stack.kit.call_context import CallContext, set_context
+from target_stack.kit.clock import SystemClock
+from target_stack.kit.database import POOL_SIZE, Database, DatabaseLink, DatabaseUnavailableError
+from target_stack.kit.deadline import Deadline, DeadlineExceededError
+from target_stack.kit.logs import Log
+from target_stack.kit.metrics import Metrics
+from target_stack.kit.telemetry import Tracing
+
+CLOCK = SystemClock()
+SCHEMA = """
+DROP TABLE IF EXISTS notes;
+CREATE TABLE notes (tenant_id text NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON notes USING (tenant_id = current_setting('app.tenant_id', true));
+"""
+
+
+@pytest.fixture(scope="session")
+def notes(postgres):
+    postgres.create("notes")
+    return postgres
+
+
+@pytest.fixture(params=["notes", "postgres"], ids=["as owner", "as superuser"])
+def dsn(request, notes):
+    return f"postgresql://{request.param}@127.0.0.1:{notes.port}/notes"
+
+
+def play(dsn, story):
+    """Run *story* with an open database."""
+
+    async def stage():
+        link = DatabaseLink("notes", "notes-db", dsn)
+        log = Log("notes", CLOCK, io.StringIO())
+        database = Database(link, clock=CLOCK, tracing=Tracing("notes", None), metrics=Metrics(), log=log)
+        await database.open(SCHEMA)
+        try:
+            return await story(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(asyncio.wait_for(stage(), 30))
+
+
+async def write(database, tenant, body, of=None):
+    async with database.transaction("write", tenant) as transaction:
+        await transaction.execute("INSERT INTO notes VALUES ($1, $2)", of or tenant, body)
+
+
+async def read(database, tenant):
+    async with database.transaction("read", tenant) as transaction:
+        return [row["body"] for row in await transaction.fetch("SELECT body FROM notes ORDER BY body")]
+
+
+def test_a_tenant_sees_its_own_rows_only(dsn):
+    async def story(database):
+        await write(database, "acme", "a")
+        await write(database, "globex", "g")
+        return [await read(database, tenant) for tenant in ("acme", "globex", "initech")]
+
+    assert play(dsn, story) == [["a"], ["g"], []]
+
+
+def test_without_a_tenant_there_are_no_rows(notes):
+    async def story(database):
+        await write(database, "acme", "a")
+        return await read(database, None)
+
+    assert play(f"postgresql://notes@127.0.0.1:{notes.port}/notes", story) == []
+
+
+def test_a_row_of_another_tenant_cannot_be_written(dsn):
+    async def story(database):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await write(database, "acme", "forged", of="globex")
+        return await read(database, "globex")
+
+    assert play(dsn, story) == []
+
+
+def test_the_tenant_does_not_stick_to_the_connection(dsn):
+    async def story(database):
+        await write(database, "acme", "a")
+        seen = [await asyncio.gather(*(read(database, tenant) for tenant in ("acme", "globex") * 20)) for _ in range(3)]
+        return {tuple(map(tuple, each)) for each in seen}
+
+    assert play(dsn, story) == {((("a",), ()) * 20)}
+
+
+def test_what_raises_is_rolled_back(dsn):
+    async def story(database):
+        async def fail_half_way():
+            async with database.transaction("write", "acme") as transaction:
+                await transaction.execute("INSERT INTO notes VALUES ('acme', 'half')")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail_half_way()
+        return await read(database, "acme")
+
+    assert play(dsn, story) == []
+
+
+def test_a_commit_that_was_none_is_not_taken_for_one(dsn):
+    async def story(database):
+        async def swallow_an_error():
+            async with database.transaction("write", "acme") as transaction:
+                await transaction.execute("INSERT INTO notes VALUES ('acme', 'lost')")
+                with pytest.raises(asyncpg.PostgresError):
+                    await transaction.execute("SELECT 1 / 0")
+
+        with pytest.raises(DatabaseUnavailableError, match="rolled back"):
+            await swallow_an_error()
+        return await read(database, "acme")
+
+    assert play(dsn, story) == []
+
+
+def test_the_deadline_ends_a_slow_statement_and_the_connection(dsn):
+    async def story(database):
+        set_context(CallContext(Deadline.after(0.2, CLOCK)))
+        with pytest.raises(DeadlineExceededError):
+            async with database.transaction("sleep", "acme") as transaction:
+                await transaction.execute("SELECT pg_sleep(30)")
+        set_context(CallContext(Deadline.unlimited(CLOCK)))
+        await write(database, "acme", "still works")
+        return await read(database, "acme")
+
+    assert play(dsn, story) == ["still works"]
+
+
+def test_waiting_for_a_connection_obeys_the_deadline(dsn):
+    async def story(database):
+        async def hold(taken):
+            async with database.transaction("hold", "acme"):
+                taken.set()
+                await asyncio.sleep(60)
+
+        events = [asyncio.Event() for _ in range(POOL_SIZE)]
+        holders = [asyncio.create_task(hold(event)) for event in events]
+        await asyncio.gather(*(event.wait() for event in events))
+        set_context(CallContext(Deadline.after(0.1, CLOCK)))
+        with pytest.raises(DeadlineExceededError):
+            await write(database, "acme", "late")
+        for holder in holders:
+            holder.cancel()
+        await asyncio.wait(holders)
+        set_context(CallContext(Deadline.unlimited(CLOCK)))
+        return await read(database, "acme")
+
+    assert play(dsn, story) == []
+
+
+def test_a_cancelled_transaction_is_undone_and_its_connection_not_reused(dsn):
+    async def story(database):
+        async def half():
+            async with database.transaction("half", "acme") as transaction:
+                await transaction.execute("INSERT INTO notes VALUES ('acme', 'half')")
+                written.set()
+                await asyncio.sleep(60)
+
+        written = asyncio.Event()
+        task = asyncio.create_task(half())
+        await written.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        return [await read(database, "acme") for _ in range(POOL_SIZE + 1)]
+
+    assert play(dsn, story) == [[]] * (POOL_SIZE + 1)
+
+
+def test_a_killed_connection_is_an_unavailable_database_and_then_replaced(notes):
+    dsn = f"postgresql://notes@127.0.0.1:{notes.port}/notes"
+
+    async def story(database):
+        async with database.transaction("who", "acme") as transaction:
+            row = await transaction.fetchrow("SELECT pg_backend_pid() AS pid")
+
+        async def die():
+            async with database.transaction("die", "acme") as transaction:
+                await transaction.execute("SELECT pg_terminate_backend($1)", row["pid"])
+                await transaction.execute("SELECT 1")
+
+        with pytest.raises(DatabaseUnavailableError):
+            await die()
+        return await read(database, "acme")
+
+    assert play(dsn, story) == []
+
+
+def test_opening_goes_on_until_the_database_is_there(notes):
+    async def story():
+        lines = io.StringIO()
+        link = DatabaseLink("notes", "notes-db", f"postgresql://late@127.0.0.1:{notes.port}/notes")
+        database = Database(
+            link, clock=CLOCK, tracing=Tracing("notes", None), metrics=Metrics(), log=Log("notes", CLOCK, lines)
+        )
+        opening = asyncio.create_task(database.open("SELECT 1"))
+        await asyncio.sleep(0.2)
+        assert not opening.done()
+        await asyncio.to_thread(notes.run, "CREATE ROLE late LOGIN")
+        await opening
+        await database.close()
+        return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+    assert asyncio.run(asyncio.wait_for(story(), 30)) == []
