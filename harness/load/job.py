@@ -1,0 +1,44 @@
+"""What the load process is told, as a JSON file."""
+
+from pathlib import Path
+
+from harness.model.base import Spec
+from harness.model.clock import SteadyClock
+from harness.model.plan import Plan
+
+
+class ClockAnchor(Spec):
+    """The anchor of the run's SteadyClock, so that both processes read the same times."""
+
+    utc_ns: int
+    monotonic_ns: int
+
+    def clock(self) -> SteadyClock:
+        """Return the run's clock."""
+        return SteadyClock(self.utc_ns, self.monotonic_ns)
+
+
+class LoadJob(Spec):
+    """One load: the plan's arrivals against *base_url*, from *start_ns* (UTC) on, recorded into the folder *run*."""
+
+    plan: Plan
+    base_url: str
+    start_ns: int
+    anchor: ClockAnchor
+    run: str
+    most_in_flight: int = 400
+    """Of one tenant. What cannot be started within its flow's timeout is recorded as dropped."""
+
+    @property
+    def run_started_ns(self) -> int:
+        """Return when the run started: what {run_started} stands for."""
+        return self.anchor.utc_ns
+
+    def write(self, path: Path) -> None:
+        """Write the job where the process will read it."""
+        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "LoadJob":
+        """Read a job that `write` wrote."""
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
