@@ -29,7 +29,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
         phases=_phases(scenario, quick=quick),
         seed=secrets.randbelow(2**31) if seed is None else seed,
         quick=quick,
-        without=_protections(without, scenario, resolved),
+        without=check_protections(without, resolved, hint=_proved_by(scenario)),
     )
 
 
@@ -47,13 +47,17 @@ def _phases(scenario: Scenario, *, quick: bool) -> Phases:
     return Phases.model_validate({name: f"{seconds:g}s" for name, seconds in shortest.items()})
 
 
-def _protections(asked: Sequence[str], scenario: Scenario, target: Target) -> list[str]:
-    """Check the names given to `--without`; commas separate several."""
+def check_protections(asked: Sequence[str], target: Target, *, hint: str | None = None) -> list[str]:
+    """Return the protections named by `--without`, commas separate several; UsageError for one that is not declared."""
     names = [name for item in asked for name in item.split(",") if name]
     for name in names:
         if name not in target.protections:
             known = did_you_mean(name, target.protections)
             msg = f"--without {name}: no such protection in target {target.name!r}{known}"
-            hint = "; ".join(f"check {c!r} proves {', '.join(p)}" for c, p in scenario.proves.items())
-            raise UsageError(msg, hint=f"in this scenario {hint}" if hint else None)
+            raise UsageError(msg, hint=hint)
     return sorted(set(names))
+
+
+def _proved_by(scenario: Scenario) -> str | None:
+    proofs = "; ".join(f"check {check!r} proves {', '.join(names)}" for check, names in scenario.proves.items())
+    return f"in this scenario {proofs}" if proofs else None
