@@ -13,7 +13,7 @@ EVENT_KEYS = ("time", "kind")
 class EventLog:
     """events.jsonl, opened for appending; each line is on its way to the disk when `append` returns.
 
-    Several processes may append. A line that a killed writer left unfinished is ended first, so that it spoils only itself.
+    Several processes may append; a line that a killed writer left unfinished is ended first and spoils only itself.
     """
 
     def __init__(self, run: Path) -> None:

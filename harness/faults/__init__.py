@@ -1,0 +1,1 @@
+"""Faults, and the promise that none outlives the harness: injectors, leases, the undo journal and its reaper."""

@@ -1,0 +1,153 @@
+"""The undo journal: what has to be undone is written down before it is done. Readable after a kill at any byte."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """The run itself: every process that carries HARNESS_RUN=*run_id* belongs to it."""
+
+    what: ClassVar[str] = "run"
+    run_id: str
+    folder: str
+    anchor_utc_ns: int
+    anchor_monotonic_ns: int
+    record: str  # the file by which `harness recover` finds this run
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMade:
+    """A process and its group. The creation time tells it from a later process with the same pid."""
+
+    what: ClassVar[str] = "process"
+    name: str
+    pid: int
+    created_s: float
+    stop_signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class FolderMade:
+    """A folder that is of no use without its run."""
+
+    what: ClassVar[str] = "folder"
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToxicPlaced:
+    """A toxic under a name of ours in a proxy."""
+
+    what: ClassVar[str] = "toxic"
+    fault: str
+    api: str
+    proxy: str
+    toxic: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A proxy that was disabled."""
+
+    what: ClassVar[str] = "down"
+    fault: str
+    api: str
+    proxy: str
+
+
+Act = RunMark | ProcessMade | FolderMade | ToxicPlaced | LinkDown
+FaultAct = ToxicPlaced | LinkDown
+
+_ACTS: dict[str, type[Act]] = {act.what: act for act in (RunMark, ProcessMade, FolderMade, ToxicPlaced, LinkDown)}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One act under its number; numbers count from 0 within a journal."""
+
+    number: int
+    act: Act
+
+
+class Journal:
+    """The writing end. Several processes may hold one; only the harness writes acts, everybody writes done marks."""
+
+    def __init__(self, path: Path, *, next_number: int = 0) -> None:
+        self.path = path
+        self._next = next_number
+        self._lock = threading.Lock()
+        torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if torn:
+            os.write(self._file, b"\n")
+
+    def write(self, act: Act) -> int:
+        """Write an act that is about to be done; it is safe when this returns. Return its number.
+
+        Raises:
+            OSError: the disk is full; the act must not be done.
+        """
+        with self._lock:
+            number = self._next
+            self._append({"number": number, "what": act.what, **asdict(act)})
+            self._next += 1
+        if isinstance(act, FaultAct):
+            os.fsync(self._file)  # a fault in a proxy on another machine outlives even a power cut of this one
+        return number
+
+    def mark_done(self, number: int) -> None:
+        """Write that an act is undone, and that this was confirmed."""
+        with self._lock:
+            self._append({"done": number})
+
+    def close(self) -> None:
+        """Close the file; further writes are an error."""
+        os.close(self._file)
+
+    def _append(self, content: dict[str, Any]) -> None:
+        line = json.dumps(content).encode() + b"\n"
+        if os.write(self._file, line) != len(line):
+            msg = f"{self.path}: the disk is full"
+            raise OSError(msg)
+
+
+def outstanding(path: Path) -> list[Entry]:
+    """Return what is not marked as undone, latest first; a journal that does not exist holds nothing."""
+    entries: dict[int, Entry] = {}
+    for content in _read(path):
+        if "done" in content:
+            entries.pop(content["done"], None)
+        elif entry := _parse(content):
+            entries[entry.number] = entry
+    return sorted(entries.values(), key=lambda entry: -entry.number)
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines that can be read; one that cannot was cut by a kill, before its act."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return
+    for line in raw.split(b"\n"):
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(content, dict):
+            yield content
+
+
+def _parse(content: dict[str, Any]) -> Entry | None:
+    act = _ACTS.get(str(content.get("what")))
+    if act is None or not isinstance(content.get("number"), int):
+        return None
+    try:
+        return Entry(content["number"], act(**{field.name: content[field.name] for field in fields(act)}))
+    except KeyError:
+        return None

@@ -1,0 +1,170 @@
+"""Faults on a link, by way of the fault proxy: toxics, and links that are down."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from harness.faults.injector import UNKNOWN, Felt, Injector
+from harness.faults.journal import Entry, LinkDown, ToxicPlaced
+from harness.faults.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
+from harness.faults.safety import Safety, Token
+from harness.faults.toxiproxy_client import Toxic, ToxiproxyClient
+from harness.faults.undo import undo_faults
+from harness.model.scenario import Fault
+
+_FELT_LIMIT_S = 0.5
+
+
+class ToxicFault:
+    """A toxic in the proxy of a link."""
+
+    def __init__(self, fault: Fault, *, name: str, api: str, safety: Safety) -> None:
+        assert fault.link is not None
+        self._act = ToxicPlaced(name, api, fault.link, name)
+        self._toxic = toxic_of(fault, name)
+        self._client = ToxiproxyClient(api)
+        self._lease = _Written(safety)
+
+    def apply(self) -> None:
+        """Journal, then place the toxic."""
+        self._lease.write(self._act)
+        self._client.add_toxic(self._act.proxy, self._toxic)
+
+    def confirm(self) -> bool:
+        """Compare what the proxy holds with what was asked; it may have added attributes of its own."""
+        held = self._client.toxic(self._act.proxy, self._act.toxic)
+        asked = self._toxic
+        return (
+            held is not None
+            and (held.type, held.stream, held.toxicity) == (asked.type, asked.stream, asked.toxicity)
+            and asked.attributes.items() <= held.attributes.items()
+        )
+
+    def felt(self) -> Felt:
+        """Ask the embedded proxy; a foreign Toxiproxy does not count."""
+        counted = _ask(self._act.api, ProxyCalls.felt)
+        toxic = (counted or {}).get(self._act.proxy, {}).get(self._act.toxic)
+        if toxic is None:
+            return UNKNOWN
+        return Felt(toxic["connections"], toxic["bytes"], toxic["first_felt_unix_ns"])
+
+    def undo(self) -> str:
+        """Remove it and look."""
+        return self._lease.undo(self._act)
+
+    def lifted_by(self) -> str:
+        """Look into the journal, then at the proxy."""
+        held = _ask(self._act.api, lambda calls: calls.has_toxic(self._act.proxy, self._act.toxic))
+        return self._lease.lifted_by(held=held)
+
+
+class DownFault:
+    """A link that refuses connections."""
+
+    def __init__(self, fault: Fault, *, name: str, api: str, safety: Safety) -> None:
+        assert fault.link is not None
+        self._act = LinkDown(name, api, fault.link)
+        self._client = ToxiproxyClient(api)
+        self._lease = _Written(safety)
+        self._cut = UNKNOWN
+
+    def apply(self) -> None:
+        """Journal, then disable the proxy; what is connected now is what will surely feel it."""
+        open_connections = self._open_connections()
+        self._lease.write(self._act)
+        applied_ns = time.time_ns()
+        self._client.disable(self._act.proxy)
+        if open_connections > 0:
+            self._cut = Felt(open_connections, -1, applied_ns)
+
+    def confirm(self) -> bool:
+        """Read that the link is down."""
+        return not self._client.is_enabled(self._act.proxy)
+
+    def felt(self) -> Felt:
+        """Return the connections that were cut; refused ones are the kernel's answer, and nobody counts them."""
+        return self._cut
+
+    def undo(self) -> str:
+        """Enable it and look."""
+        return self._lease.undo(self._act)
+
+    def lifted_by(self) -> str:
+        """Look into the journal, then at the proxy."""
+        down = _ask(self._act.api, lambda calls: not calls.is_enabled(self._act.proxy))
+        return self._lease.lifted_by(held=down)
+
+    def _open_connections(self) -> int:
+        counted = _ask(self._act.api, ProxyCalls.links)
+        return int((counted or {}).get(self._act.proxy, {}).get("open_connections", -1))
+
+
+class _Written:
+    """A fault's journal entry."""
+
+    def __init__(self, safety: Safety) -> None:
+        self._safety = safety
+        self._token: Token | None = None
+
+    def write(self, act: ToxicPlaced | LinkDown) -> None:
+        self._token = self._safety.write(act)
+
+    def undo(self, act: ToxicPlaced | LinkDown) -> str:
+        """Undo with the reaper's own code; nothing was done before it was written."""
+        if self._token is None:
+            return ""
+        (undone,) = undo_faults([Entry(self._token, act)])
+        if undone.confirmed:
+            self._safety.done(self._token)
+        return undone.cause
+
+    def lifted_by(self, *, held: bool | None) -> str:
+        """Tell from the journal, and from what the proxy says it holds (None: it does not answer)."""
+        if self._token is None:
+            return ""
+        if not self._safety.is_outstanding(self._token):
+            return "reaper"
+        return "somebody" if held is False else ""
+
+
+def injector_for(fault: Fault, *, name: str, api: str, safety: Safety) -> Injector:
+    """Return what makes *fault* real; surges are none of ours: the load makes them."""
+    if fault.surge is not None:
+        msg = f"{name} is a surge: it is part of the load"
+        raise ValueError(msg)
+    kind = DownFault if fault.down else ToxicFault
+    return kind(fault, name=name, api=api, safety=safety)
+
+
+def toxic_of(fault: Fault, name: str) -> Toxic:
+    """Write a fault in Toxiproxy's units: milliseconds, kB/s, bytes; microseconds between slices."""
+    kind = fault.toxic
+    assert kind is not None
+    return Toxic(name, kind, fault.stream, fault.toxicity, _ATTRIBUTES[kind](getattr(fault, kind)))
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1_000)
+
+
+_ATTRIBUTES: dict[str, Callable[[Any], dict[str, int]]] = {
+    "latency": lambda spec: {"latency": _ms(spec.latency), "jitter": _ms(spec.jitter)},
+    "bandwidth": lambda spec: {"rate": spec.rate},
+    "slow_close": lambda spec: {"delay": _ms(spec.delay)},
+    "timeout": lambda spec: {"timeout": _ms(spec.timeout)},
+    "reset_peer": lambda spec: {"timeout": _ms(spec.timeout)},
+    "slicer": lambda spec: {
+        "average_size": spec.average_size,
+        "size_variation": spec.size_variation,
+        "delay": round(spec.delay * 1_000_000),
+    },
+    "limit_data": lambda spec: {"bytes": spec.bytes},
+}
+
+
+def _ask(api: str, question: Callable[[ProxyCalls], Any]) -> Any:
+    """Ask the proxy something that only informs; None where it does not answer."""
+    try:
+        return question(ProxyCalls(api, time.monotonic() + _FELT_LIMIT_S))
+    except (ProxyCallError, ProxyGoneError):
+        return None

@@ -1,0 +1,192 @@
+"""The faults of a plan at their planned times. However this ends, every fault is taken back and read back."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from harness.faults.injector import UNKNOWN, Injector
+from harness.faults.link_faults import injector_for
+from harness.faults.safety import Safety
+from harness.model.clock import NS_PER_S, Clock
+from harness.model.errors import HarnessError, RollbackError
+from harness.model.events import Event, Kind, Value
+from harness.model.plan import Plan, fault_name
+from harness.model.scenario import Fault
+
+_ResultT = TypeVar("_ResultT")
+_FELT_POLL_S = 0.5
+
+
+class HasProxy(Protocol):
+    """What faults on links need of a driver."""
+
+    @property
+    def proxy_api(self) -> str:
+        """Address of the fault proxy's API, host:port."""
+        ...
+
+
+class FaultSchedule:
+    """Applies, watches and undoes the faults of *plan*; times count from the load's start at *start_ns*."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        start_ns: int,
+        driver: HasProxy,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        safety: Safety,
+    ) -> None:
+        self._plan = plan
+        self._start_ns = start_ns
+        self._driver = driver
+        self._emit = emit
+        self._clock = clock
+        self._safety = safety
+
+    async def run(self) -> None:
+        """Go through all faults; return when the last one is undone.
+
+        Cancelling undoes what is applied and then raises CancelledError; cancelling again skips the last count of what
+        was felt, never the undo, which takes at most four seconds.
+
+        Raises:
+            HarnessError: a fault could not be applied; the others are undone.
+            RollbackError: a fault may still be in place. It outweighs every other end.
+        """
+        tasks = [asyncio.create_task(self._live(n)) for n in range(len(self._plan.scenario.faults))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            try:
+                await _cancelled(tasks)
+            finally:
+                _raise_first_rollback(tasks)
+
+    async def _live(self, number: int) -> None:
+        fault, name = self._plan.scenario.faults[number], fault_name(number)
+        start_ns, end_ns = (self._start_ns + int(s * NS_PER_S) for s in self._plan.fault_window_s(number))
+        await self._sleep_until(start_ns)
+        self._note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)
+        if fault.surge is not None:
+            await self._surge(fault, name, start_ns, end_ns)
+        else:
+            injector = injector_for(fault, name=name, api=self._driver.proxy_api, safety=self._safety)
+            await LivingFault(fault, name, injector, self._note).live(self._sleep_until(end_ns))
+
+    async def _surge(self, fault: Fault, name: str, start_ns: int, end_ns: int) -> None:
+        """The load makes it, by its own schedule; here it only gets its place on the time line."""
+        self._emit(Event(start_ns, Kind.FAULT_APPLIED, {"fault": name, "kind": fault.kind, "place": fault.place}))
+        undone_ns = None
+        try:
+            await self._sleep_until(end_ns)
+            undone_ns = end_ns
+        finally:
+            self._emit(Event(undone_ns or self._clock.now_ns(), Kind.FAULT_UNDONE, {"fault": name, "by": "harness"}))
+
+    def _note(self, what: Kind, name: str, **fields: Value) -> None:
+        named = fields if what is Kind.NOTE else {"fault": name, **fields}
+        self._emit(Event(self._clock.now_ns(), what, named))
+
+    async def _sleep_until(self, at_ns: int) -> None:
+        await asyncio.sleep(max(0.0, (at_ns - self._clock.now_ns()) / NS_PER_S))
+
+
+class LivingFault:
+    """One fault from its application to its confirmed undo."""
+
+    def __init__(self, fault: Fault, name: str, injector: Injector, note: Callable[..., None]) -> None:
+        self._fault = fault
+        self._name = name
+        self._injector = injector
+        self._note = note
+        self._felt = UNKNOWN
+        self._is_applied = False
+
+    async def live(self, until: Coroutine[Any, Any, None]) -> None:
+        """Apply, wait for *until*, undo. Neither applying nor undoing can be interrupted half-way."""
+        hold = asyncio.ensure_future(until)
+        try:
+            await _uninterrupted(self._apply())
+            await self._watch(hold)
+        finally:
+            hold.cancel()
+            await _uninterrupted(self._undo())
+            await self._count(final=True)
+
+    async def _apply(self) -> None:
+        try:
+            await asyncio.to_thread(self._injector.apply)
+            if not await asyncio.to_thread(self._injector.confirm):
+                msg = f"{self._name}: {self._fault.kind} on {self._fault.place} was accepted, and is not there"
+                raise HarnessError(msg, hint="the fault proxy does not do what it says; does its version fit?")
+        except HarnessError as problem:
+            self._note(Kind.FAULT_FAILED, self._name, step="apply", cause=str(problem))
+            raise
+        self._is_applied = True
+        self._note(Kind.FAULT_APPLIED, self._name, kind=self._fault.kind, place=self._fault.place)
+
+    async def _watch(self, hold: "asyncio.Future[None]") -> None:
+        """Tell when traffic first feels it."""
+        while not hold.done():
+            if self._felt.connections <= 0:
+                await self._count()
+            await asyncio.wait([hold], timeout=_FELT_POLL_S)
+        hold.result()
+
+    async def _undo(self) -> None:
+        lifted_by = await asyncio.to_thread(self._injector.lifted_by)
+        if cause := await asyncio.to_thread(self._injector.undo):
+            self._note(Kind.FAULT_FAILED, self._name, step="undo", cause=cause)
+            msg = f"{self._name}: {self._fault.kind} on {self._fault.place} may still be in place: {cause}"
+            raise RollbackError(msg, hint="`harness recover` tries again; then look at the proxy yourself")
+        if lifted_by and self._is_applied:
+            self._note(Kind.NOTE, self._name, text=f"{self._name} was lifted before its time, by the {lifted_by}")
+        if lifted_by != "reaper":  # which has told so itself
+            self._note(Kind.FAULT_UNDONE, self._name, by="harness")
+
+    async def _count(self, *, final: bool = False) -> None:
+        """Tell when it is felt first, and at the end how much; a last answer that is missing erases nothing."""
+        felt = await asyncio.to_thread(self._injector.felt)
+        if felt != UNKNOWN:
+            self._felt = felt
+        if final or self._felt.connections > 0:
+            fields = {"connections": self._felt.connections, "bytes": self._felt.bytes}
+            self._note(Kind.FAULT_FELT, self._name, **fields, first_felt_ns=self._felt.first_felt_ns)
+
+
+async def _uninterrupted(act: Coroutine[Any, Any, _ResultT]) -> _ResultT:
+    """Finish *act*, which is bounded in time, whatever is cancelled meanwhile; then let the cancellation through."""
+    task = asyncio.ensure_future(act)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as cancellation:
+            cancelled = cancellation
+        except Exception:  # noqa: BLE001  it is raised below, by the task itself
+            break
+    if cancelled is not None and task.exception() is None:
+        raise cancelled
+    return task.result()
+
+
+async def _cancelled(tasks: "list[asyncio.Task[None]]") -> None:
+    """Cancel all and wait until they are done, their undo included."""
+
+    async def ended() -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    await _uninterrupted(ended())
+
+
+def _raise_first_rollback(tasks: "list[asyncio.Task[None]]") -> None:
+    errors = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+    for error in errors:
+        if isinstance(error, RollbackError):
+            raise error

@@ -1,0 +1,154 @@
+"""Undoing what a journal holds. One implementation: the harness, the reaper and `harness recover` all end here.
+
+faults -> processes -> everything that carries the run's mark -> folders
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from harness.faults.endings import POLITE_S, end_processes
+from harness.faults.journal import Entry, FaultAct, FolderMade, LinkDown, ProcessMade, RunMark, ToxicPlaced
+from harness.faults.marked import Identity, marked_processes
+from harness.faults.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
+
+FAULTS_LIMIT_S = 1.6
+FOLDER_PREFIX = "harness-"
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What became of one entry; `cause` says why it is not undone, and is empty where it is."""
+
+    entry: Entry
+    cause: str = ""
+
+    @property
+    def confirmed(self) -> bool:
+        """True where it was looked at afterwards, and is gone."""
+        return not self.cause
+
+
+def undo_faults(entries: Sequence[Entry], *, limit_s: float = FAULTS_LIMIT_S) -> list[Undone]:
+    """Take every fault back and read that it is gone, all at the same time, in *limit_s* and two calls at most."""
+    faults = [entry for entry in entries if isinstance(entry.act, FaultAct)]
+    if not faults:
+        return []
+    deadline_s = time.monotonic() + limit_s
+    with ThreadPoolExecutor(len(faults)) as threads:
+        return list(threads.map(lambda entry: _undo_fault(entry, deadline_s), faults))
+
+
+def undo_all(entries: Sequence[Entry], *, polite_s: float = POLITE_S) -> Iterator[Undone]:
+    """Undo everything, and yield each entry as soon as its fate is known; the run's own mark comes last.
+
+    A fault that could not be confirmed is looked at again once the processes, the proxy among them, are gone.
+    """
+    faults = undo_faults(entries)
+    yield from (undone for undone in faults if undone.confirmed)
+    yield from _end(entries, polite_s)
+    marked = _end_marked(entries)
+    yield from _remove_folders(entries)
+    yield from undo_faults([undone.entry for undone in faults if not undone.confirmed], limit_s=0.5)
+    yield from marked
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
+
+
+def _undo_fault(entry: Entry, deadline_s: float) -> Undone:
+    act = entry.act
+    assert isinstance(act, FaultAct)
+    calls = ProxyCalls(act.api, deadline_s)
+    try:
+        return Undone(entry, _heal(calls, act))
+    except ProxyGoneError:
+        return Undone(entry)
+
+
+def _heal(calls: ProxyCalls, act: FaultAct) -> str:
+    """Try the gentle way, then ever rougher ones; return why the fault may still be there, "" once it is gone."""
+    cause = ""
+    for way in _ways(calls, act):
+        try:
+            way()
+            if not _is_there(calls, act):
+                return ""
+            cause = "it was removed and is still there"
+        except ProxyCallError as error:
+            cause = str(error)
+        if time.monotonic() > calls.deadline_s:
+            break
+    return cause
+
+
+def _ways(calls: ProxyCalls, act: FaultAct) -> Iterator[Callable[[], None]]:
+    if isinstance(act, ToxicPlaced):
+        yield lambda: calls.remove_toxic(act.proxy, act.toxic)
+        yield lambda: _cut_and_remove(calls, act)  # a removal can hang on the connections that the toxic holds
+    else:
+        yield lambda: calls.set_enabled(act.proxy, enabled=True)
+    yield calls.reset
+
+
+def _cut_and_remove(calls: ProxyCalls, act: ToxicPlaced) -> None:
+    calls.set_enabled(act.proxy, enabled=False)
+    try:
+        calls.remove_toxic(act.proxy, act.toxic)
+    finally:
+        calls.set_enabled(act.proxy, enabled=True)
+
+
+def _is_there(calls: ProxyCalls, act: FaultAct) -> bool:
+    if isinstance(act, LinkDown):
+        return not calls.is_enabled(act.proxy)
+    return calls.has_toxic(act.proxy, act.toxic)
+
+
+# -- processes and folders ---------------------------------------------------------------------------------------------
+
+
+def _end(entries: Sequence[Entry], polite_s: float) -> list[Undone]:
+    made = [(entry, entry.act) for entry in entries if isinstance(entry.act, ProcessMade)]
+    living = [(process, act.stop_signal) for _, act in made if (process := Identity(act.pid, act.created_s).process())]
+    left = {process.pid for process in end_processes(living, polite_s=polite_s)}
+    return [
+        Undone(entry, f"process {act.pid} ({act.name}) does not end" if act.pid in left else "") for entry, act in made
+    ]
+
+
+def _end_marked(entries: Sequence[Entry]) -> list[Undone]:
+    """End what was started and not yet journalled when the harness died, and what services started themselves."""
+    return [Undone(entry, _end_run(entry.act.run_id)) for entry in entries if isinstance(entry.act, RunMark)]
+
+
+def _end_run(run_id: str) -> str:
+    left: list[psutil.Process] = []
+    for _ in range(_TRIES):  # a process may have started another while we looked
+        found = [marked.process for marked in marked_processes(run_id)]
+        if not found:
+            return ""
+        left = end_processes([(process, 0) for process in found], polite_s=0)
+    return f"processes do not end: {', '.join(str(process.pid) for process in left)}" if left else ""
+
+
+def _remove_folders(entries: Sequence[Entry]) -> list[Undone]:
+    return [Undone(entry, _remove(Path(entry.act.path))) for entry in entries if isinstance(entry.act, FolderMade)]
+
+
+def _remove(folder: Path) -> str:
+    """Remove a folder of ours; return why it is still there."""
+    if not folder.name.startswith(FOLDER_PREFIX):
+        return f"{folder} is not ours: its name does not start with {FOLDER_PREFIX!r}"
+    for _ in range(_TRIES):  # a dying database may still write into it
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return ""
+        time.sleep(0.05)
+    return f"{folder} cannot be removed"
