@@ -38,7 +38,7 @@
     place.hidden = false;
     const draw = async () => {
       const figure = describe(data, colours(), place.clientWidth);
-      await Plotly.react(place, figure.traces, figure.layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+      await Plotly.react(place, figure.traces, figure.layout, { responsive: true, displaylogo: false, displayModeBar: place.clientWidth < 640 ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d"] });
     };
     try {
       await draw();
@@ -71,15 +71,16 @@
   // One figure for all: panels and lanes are subplots with one x axis, so zooming one zooms all.
   function describe(data, colour, width) {
     const rows = data.panels.length + (data.lanes.length ? 1 : 0);
-    const laneShare = data.lanes.length ? Math.min(0.4, 0.05 + 0.035 * data.lanes.length) : 0;
+    const laneShare = data.lanes.length ? Math.min(0.5, (36 * data.lanes.length) / (130 * data.panels.length + 36 * data.lanes.length)) : 0;
     const gap = 0.028;
     const panelShare = (1 - laneShare - gap * (rows - 1)) / data.panels.length;
     const layout = {
-      height: 130 * data.panels.length + 26 * data.lanes.length + 120,
-      margin: { l: width < 640 ? 52 : 176, r: 8, t: 40, b: 36 },
+      height: 130 * data.panels.length + 36 * data.lanes.length + 120,
+      margin: { l: width < 640 ? 52 : 176, r: 8, t: 56, b: 36 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: 12, color: colour.of("text") },
-      hovermode: "x", showlegend: true, legend: { orientation: "h", y: 1.0, yanchor: "bottom", x: 0 },
+      hovermode: "x", showlegend: true, legend: { orientation: "h", y: 1.03, yanchor: "bottom", x: 0 },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour.of("quiet"), activecolor: colour.of("text") },
       barmode: "overlay", bargap: 0.25, dragmode: "zoom", shapes: [], annotations: [],
       xaxis: { range: [data.start, data.end], ticksuffix: " s", anchor: `y${rows > 1 ? rows : ""}`, gridcolor: colour.of("line"), zeroline: false, title: { text: "" } },
     };
@@ -89,23 +90,27 @@
       const axis = number ? `y${number + 1}` : "y";
       layout[axis.replace("y", "yaxis")] = {
         domain: [Math.max(0, top - panelShare), top], type: panel.log ? "log" : "linear", rangemode: "tozero", gridcolor: colour.of("line"), zeroline: false,
-        nticks: 4, fixedrange: true, tickfont: { size: 10 }, exponentformat: "none",
+        ...(panel.log ? { dtick: 1 } : { nticks: 4 }), fixedrange: true, tickfont: { size: 10 }, exponentformat: "none",
       };
       if (panel.unit === "%") layout[axis.replace("y", "yaxis")].range = [-2, 102];
       layout.annotations.push(label(`<b>${escaped(panel.title)}</b>, ${escaped(panel.unit)}`, top, width));
       if (panel.limit !== null) layout.shapes.push(limit(panel, axis, colour));
       const last = number === data.panels.length - 1;
-      for (const series of panel.series) traces.push(line(series, panel, axis, data, colour, { showLegend: number === 0 || last, group: last ? "inside" : "tenant" }));
+      for (const series of panel.series) traces.push(line(series, panel, axis, data, colour, { showLegend: number === 0 || last, legend: last ? "legend2" : "legend" }));
+      if (last) layout.legend2 = { orientation: "h", x: 1, xanchor: "right", y: top, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)", font: { size: 11 } };
       top -= panelShare + gap;
     });
     if (data.lanes.length) {
       const axis = rows > 1 ? `y${rows}` : "y";
-      layout[axis.replace("y", "yaxis")] = { domain: [0, laneShare], autorange: "reversed", fixedrange: true, type: "category", tickfont: { size: 11 }, automargin: false,
-        tickvals: data.lanes.map((_, number) => `${number}`), ticktext: data.lanes.map((lane) => escaped(shortened(lane.name, width))) };
+      layout[axis.replace("y", "yaxis")] = { domain: [0, laneShare], fixedrange: true, type: "linear", showgrid: false, zeroline: false, tickfont: { size: 11 },
+        tickmode: "array", tickvals: data.lanes.map((_, number) => number), ticktext: data.lanes.map((lane) => laneName(lane, width)), range: [data.lanes.length - 0.5, -0.5] };
+      data.lanes.forEach((lane, number) => { if (lane.note) layout.annotations.push(laneNote(lane, number, axis)); });
       traces.push(...laneBars(data, axis, colour));
     }
     for (const [name, begin, end] of data.phases) {
       layout.shapes.push({ type: "line", xref: "x", yref: "paper", x0: begin, x1: begin, y0: 0, y1: 1, line: { color: colour.of("strong-line"), width: 1, dash: "dot" } });
+      const room = ((end - begin) / (data.end - data.start)) * (width - layout.margin.l);
+      if (room > 7 * name.length) layout.annotations.push({ text: name === "fault" ? `<b>${name}</b>` : name, showarrow: false, xref: "x", yref: "paper", x: begin, y: 1, xanchor: "left", yanchor: "bottom", font: { size: 11 } });
       if (name === "fault") layout.shapes.push({ type: "rect", xref: "x", yref: "paper", x0: begin, x1: end, y0: 0, y1: 1, fillcolor: colour.of("s0"), opacity: 0.08, line: { width: 0 }, layer: "below" });
     }
     return { traces, layout };
@@ -116,13 +121,21 @@
     return { text, showarrow: false, xref: "paper", yref: "paper", x: inside ? 0 : 0, xshift: inside ? 4 : -170, y, xanchor: "left", yanchor: "top", align: "left", font: { size: 11 } };
   }
 
+  function laneName(lane, width) {
+    return width < 640 ? escaped(lane.kind) : `<span style="font-size:9px">${escaped(lane.kind)}</span><br>${escaped(shortened(lane.name))}`;
+  }
+
+  function laneNote(lane, number, axis) {
+    return { text: escaped(lane.note), showarrow: false, xref: "paper", x: 0, xshift: 6, yref: axis, y: number, xanchor: "left", font: { size: 11 } };
+  }
+
   function limit(panel, axis, colour) {
     return { type: "line", xref: "paper", yref: axis, x0: 0, x1: 1, y0: panel.limit, y1: panel.limit, line: { color: colour.of("text"), width: 1, dash: "dash" } };
   }
 
-  function line(series, panel, axis, data, colour, { showLegend, group }) {
+  function line(series, panel, axis, data, colour, { showLegend, legend }) {
     return {
-      type: "scatter", mode: "lines", name: escaped(series.name), legendgroup: `${group}-${series.name}`, showlegend: showLegend, xaxis: "x", yaxis: axis,
+      type: "scatter", mode: "lines", name: escaped(series.name), legendgroup: `${legend}-${series.name}`, showlegend: showLegend, legend, xaxis: "x", yaxis: axis,
       x: series.y.map((_, number) => data.start + (number + 0.5) * data.step), y: series.y, connectgaps: false,
       line: { color: colour.series[series.style % 8], width: series.strong ? 2.6 : 1.5, dash: ["solid", "dash", "dot", "dashdot"][series.style % 4] },
       hovertemplate: `%{y:.4~g} ${escaped(panel.unit)}`,
@@ -132,7 +145,7 @@
   function laneBars(data, axis, colour) {
     const looks = { fault: colour.of("s0"), open: colour.of("text"), half_open: colour.of("strong-line"), closed: colour.of("s2"), exited: colour.of("bad") };
     return Object.keys(looks).map((look) => {
-      const bars = data.lanes.flatMap((lane, number) => lane.bars.filter((bar) => bar[2] === look).map((bar) => [`${number}`, ...bar]));
+      const bars = data.lanes.flatMap((lane, number) => lane.bars.filter((bar) => bar[2] === look).map((bar) => [number, ...bar]));
       return {
         type: "bar", orientation: "h", name: look, showlegend: false, xaxis: "x", yaxis: axis,
         y: bars.map((bar) => bar[0]), base: bars.map((bar) => bar[1]), x: bars.map((bar) => bar[2] - bar[1]),
@@ -148,8 +161,8 @@
     return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   }
 
-  function shortened(name, width) {
-    const most = width < 640 ? 8 : 28;
+  function shortened(name) {
+    const most = 26;
     return name.length > most ? `${name.slice(0, most - 1)}…` : name;
   }
 })();

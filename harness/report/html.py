@@ -31,17 +31,15 @@ def write_report(run: Path, recording: Recording, verdict: Verdict) -> Path:
 def render(recording: Recording, verdict: Verdict) -> str:
     """Return the page. It shows what there is of a recording and says what is missing; nothing is judged here."""
     page = build(observe(recording), verdict)
-    return (
-        templates.environment()
-        .get_template("report.html.j2")
-        .render(
-            page=page,
-            style=Markup(templates.read("report.css")),
-            script=Markup(templates.read("report.js")),
-            data=Markup(page.data),
-            library=Markup(_library()) if page.data != "null" else "",
-        )
+    template = templates.environment().get_template("report.html.j2")
+    filled = template.render(
+        page=page,
+        style=Markup(templates.read("report.css")),
+        script=Markup(templates.read("report.js")),
+        data=Markup(page.data),
+        library=Markup(_library()) if page.data != "null" else "",
     )
+    return f"{filled}\n"
 
 
 @lru_cache(maxsize=1)

@@ -65,7 +65,7 @@ def _lane(lane: Lane, axis: Axis) -> dict[str, Any]:
         for bar in lane.bars
         if bar.end_s > begin_s and bar.begin_s < end_s
     ]
-    return {"name": f"{lane.kind}: {lane.name}", "bars": bars}
+    return {"kind": lane.kind, "name": lane.name, "note": lane.note if not bars else "", "bars": bars}
 
 
 def _heat(heat: HeatMap | None) -> dict[str, Any] | None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.model.clock import NS_PER_S
 from harness.model.events import Event, Kind
-from harness.model.scenario import Fault, Phase
+from harness.model.plan import fault_name
+from harness.model.scenario import Fault
 from harness.report.axis import Axis
 from harness.report.observed import Observed
 from harness.report.words import seconds
@@ -54,41 +54,24 @@ def _bar(axis: Axis, look: str, begin_ns: int, end_ns: int, text: str) -> Bar:
 
 def _faults(observed: Observed, axis: Axis) -> Iterator[Lane]:
     """What was done is drawn; what was only planned is a lane with a note."""
-    applied = observed.events(Kind.FAULT_APPLIED)
+    applied = {event.text("fault"): event.time_ns for event in observed.events(Kind.FAULT_APPLIED)}
     undone = {event.text("fault"): event.time_ns for event in observed.events(Kind.FAULT_UNDONE)}
-    drawn = set()
-    for event in applied:
-        end_ns = undone.get(event.text("fault"))
-        note = "" if end_ns else "never seen undone"
-        last_ns = end_ns or axis.extent.end_ns
-        text = fault_text(observed, event.text("place"), event.text("kind"))
-        drawn.add(event.text("place"))
-        yield Lane("fault", event.text("place"), (_bar(axis, "fault", event.time_ns, last_ns, text),), note)
     for number, fault in enumerate(observed.plan.scenario.faults):
-        if fault.place not in drawn:
-            yield _planned(observed, axis, number, fault)
+        name, text = fault_name(number), fault_text(fault)
+        if name not in applied:
+            yield Lane("fault", fault.place, (), f"{text}: never applied")
+            continue
+        bar = _bar(axis, "fault", applied[name], undone.get(name, axis.extent.end_ns), text)
+        yield Lane("fault", fault.place, (bar,), "" if name in undone else "never seen undone")
 
 
-def _planned(observed: Observed, axis: Axis, number: int, fault: Fault) -> Lane:
-    """A surge is part of the load and needs no application; anything else was never applied."""
-    text = fault_text(observed, fault.place, fault.kind)
-    if fault.surge is None or observed.recording.window(Phase.WARMUP) is None:
-        return Lane("fault", fault.place, (), f"{text}: never applied")
-    begin_s, end_s = observed.plan.fault_window_s(number)
-    zero_ns = axis.extent.zero_ns
-    bar = _bar(axis, "fault", zero_ns + int(begin_s * NS_PER_S), zero_ns + int(end_s * NS_PER_S), text)
-    return Lane("fault", fault.place, (bar,))
-
-
-def fault_text(observed: Observed, place: str, kind: str) -> str:
-    """Write a fault with its size: "latency 10s", "surge 20 times"."""
-    fault = next((f for f in observed.plan.scenario.faults if f.place == place and f.kind == kind), None)
-    if fault is None:
-        return kind
+def fault_text(fault: Fault) -> str:
+    """Write a fault with its size: "latency 10s", "surge, 20 times"."""
     if fault.surge:
         return f"surge, {fault.surge.times:g} times"
-    detail = getattr(fault, fault.toxic).model_dump(mode="json", exclude_defaults=True) if fault.toxic else {}
-    return " ".join([kind, *(str(value) if name == kind else f"{name} {value}" for name, value in detail.items())])
+    kind = fault.kind
+    size = getattr(fault, kind).model_dump(mode="json", exclude_defaults=True) if fault.toxic else {}
+    return " ".join([kind, *(str(value) if name == kind else f"{name} {value}" for name, value in size.items())])
 
 
 def _breakers(observed: Observed, axis: Axis) -> Iterator[Lane]:

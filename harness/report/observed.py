@@ -1,22 +1,26 @@
 """One run as the report sees it: loaded and folded once, then asked by every part of the page."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import pyarrow.compute as pc
 
-from harness.model.clock import NS_PER_S
+from harness.model.clock import NS_PER_MS, NS_PER_S
 from harness.model.events import Event, Kind
 from harness.model.finding import Window
 from harness.model.plan import Plan
 from harness.model.scenario import Phase
+from harness.recording.columns import Table
 from harness.recording.reader import Recording
 from harness.report.axis import Axis, Extent, cut, extent_of
 from harness.report.impact import Impact, TenantImpact, by_tenant, impact_of
-from harness.report.requests import Folded, Pair, Requests, fold, load_requests
+from harness.report.requests import Folded, Ints, Pair, Requests, fold, load_requests
 
 _COARSE_BUCKETS = 75
 _ENOUGH_SAMPLES = 8
+_WIDEST_CHOICE_S = 5
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,9 @@ class Observed:
         """The axis of the heat map: buckets wide enough to hold some samples of each pair."""
         if self.extent is None:
             return None
-        per_pair_s = len(self.requests) / max(1, len(self.requests.pairs)) / self.extent.seconds
-        wanted_s = _ENOUGH_SAMPLES / per_pair_s if per_pair_s else 1
-        return cut(self.extent, at_most=_COARSE_BUCKETS, at_least_s=min(5, int(wanted_s) + 1))
+        rarest = np.bincount(self.requests.pair).min() if len(self.requests) else 0
+        wanted_s = _ENOUGH_SAMPLES * self.extent.seconds / rarest if rarest else 1
+        return cut(self.extent, at_most=_COARSE_BUCKETS, at_least_s=min(_WIDEST_CHOICE_S, math.ceil(wanted_s - 0.5)))
 
     @cached_property
     def folded(self) -> Folded | None:
@@ -102,11 +106,17 @@ class Observed:
             offset_ns + int(edge * NS_PER_S) for edge in (min(p[0] for p in planned), max(p[1] for p in planned))
         )
         undone = [event.time_ns for event in self.events(Kind.FAULT_UNDONE)]
-        return min([*applied, begin_ns]) if applied else begin_ns, max([end_ns, *undone])
+        return min(applied, default=begin_ns), max([end_ns, *undone])
 
-    def since_fault_s(self, time_ns: int) -> float | None:
-        """Return how long after the beginning of the fault a moment was."""
-        return (time_ns - self.fault_ns[0]) / NS_PER_S if self.fault_ns else None
+    @cached_property
+    def retried_ns(self) -> Ints:
+        """When each second and later attempt of a call started; from the events where there are no spans."""
+        if self.recording.rows(Table.SPANS):
+            again = self.recording.arrow(Table.SPANS, ("start",), where=pc.field("attempt") > 0)
+            times: Ints = again["start"].to_numpy()
+            return times
+        scheduled = self.events(Kind.RETRY_SCHEDULED)
+        return np.array([e.time_ns + int(e.number("delay_ms") * NS_PER_MS) for e in scheduled], dtype=np.int64)
 
     def _marks(self, tenant: str) -> int:
         folded = self.tenant_impact

@@ -4,11 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 
-from harness.model.clock import NS_PER_MS
 from harness.model.events import Kind
-from harness.recording.columns import Table
 from harness.report.axis import Axis
 from harness.report.impact import upper_limits
 from harness.report.observed import Observed
@@ -16,6 +13,7 @@ from harness.report.requests import Floats, Folded, Ints
 
 MOST_TENANTS = 8
 _MOST_FLOWS = 4
+_FIRST_INNER_STYLE = 4  # so that its lines look unlike those of the first tenants
 _REFUSALS = {
     Kind.BREAKER_REFUSED: "breaker refused",
     Kind.BULKHEAD_REJECTED: "bulkhead full",
@@ -52,7 +50,7 @@ def panels(observed: Observed, folded: Folded) -> tuple[Panel, ...]:
         *_latencies(observed, folded),
         Panel("Not served", "%", False, tuple(_not_served(observed, folded))),
         Panel("Load, requests due", "/s", False, tuple(_load(observed, folded))),
-        Panel("Retries and refusals inside", "/s", False, tuple(_inside(observed, folded.axis))),
+        Panel("Retries, refusals", "/s", False, tuple(_inside(observed, folded.axis))),
     )
 
 
@@ -82,8 +80,9 @@ def _series(observed: Observed, tenant: str, values: Floats) -> Series:
 
 def _not_served(observed: Observed, folded: Folded) -> Iterator[Series]:
     for tenant, rows in _rows_by_tenant(observed, folded):
-        sizes, bad = folded.sizes[rows].sum(axis=0), folded.bad[rows].sum(axis=0)
-        yield _series(observed, tenant, np.where(sizes > 0, 100 * bad / np.maximum(sizes, 1), np.nan))
+        sizes = folded.sizes[rows]
+        worst = (100 * folded.bad[rows] / np.maximum(sizes, 1)).max(axis=0)
+        yield _series(observed, tenant, np.where(sizes.sum(axis=0) > 0, worst, np.nan))
 
 
 def _load(observed: Observed, folded: Folded) -> Iterator[Series]:
@@ -106,23 +105,12 @@ def _a_second(counts: Ints, axis: Axis) -> Floats:
 
 def _inside(observed: Observed, axis: Axis) -> Iterator[Series]:
     """What happened between the services, by kind; kinds that never happened have no line."""
-    retried = retry_times_ns(observed)
-    times = {"retries": retried} | {
+    times = {"retries": observed.retried_ns} | {
         name: np.array([event.time_ns for event in observed.events(kind)], dtype=np.int64)
         for kind, name in _REFUSALS.items()
     }
-    for style, (name, times_ns) in enumerate(times.items()):
+    for style, (name, times_ns) in enumerate(times.items(), start=_FIRST_INNER_STYLE):
         bucket = axis.bucket(times_ns)
         counts = np.bincount(bucket[bucket >= 0], minlength=axis.count)
         if counts.any() or name == "retries":
-            yield Series(name, style, name == "retries", _a_second(counts, axis))
-
-
-def retry_times_ns(observed: Observed) -> Ints:
-    """Return when each second and later attempt of a call started; from the events where there are no spans."""
-    if observed.recording.rows(Table.SPANS):
-        again = observed.recording.arrow(Table.SPANS, ("start",), where=pc.field("attempt") > 0)
-        times: Ints = again["start"].to_numpy()
-        return times
-    scheduled = observed.events(Kind.RETRY_SCHEDULED)
-    return np.array([e.time_ns + int(e.number("delay_ms") * NS_PER_MS) for e in scheduled], dtype=np.int64)
+            yield Series(name, style % MOST_TENANTS, name == "retries", _a_second(counts, axis))

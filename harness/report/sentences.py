@@ -44,7 +44,7 @@ def how_contained(answers: Answers) -> str:
 
 
 def how_recovered(answers: Answers) -> str:
-    """ "2 s after the fault ended"."""
+    """ "at most 2.0 s after the fault ended": a bucket of the heat map is the resolution."""
     recovered = answers.recovered
     if recovered is None:
         return "not seen: nothing was recorded after the fault"
@@ -52,7 +52,7 @@ def how_recovered(answers: Answers) -> str:
         return "not before the run ended"
     if recovered.after_s == 0:
         return "at once, when the fault ended" if answers.hurt else "nothing to recover from"
-    return f"{seconds(recovered.after_s)} after the fault ended"
+    return f"at most {seconds(recovered.after_s)} after the fault ended"
 
 
 def what_broke_first(answers: Answers) -> str:

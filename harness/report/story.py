@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.model.events import Event, Kind
+from harness.model.plan import fault_name
 from harness.report.answers import Answers
 from harness.report.lanes import fault_text
 from harness.report.observed import Observed
@@ -56,12 +57,10 @@ def story(observed: Observed, answers: Answers) -> tuple[Moment, ...]:
 
 
 def _told(observed: Observed, answers: Answers) -> Iterator[tuple[int, str, str]]:
+    faults = {fault_name(number): fault for number, fault in enumerate(observed.plan.scenario.faults)}
     for event in observed.events(Kind.FAULT_APPLIED):
-        yield (
-            event.time_ns,
-            "fault",
-            f"{fault_text(observed, event.text('place'), event.text('kind'))} on {event.text('place')}",
-        )
+        known = faults.get(event.text("fault"))
+        yield event.time_ns, "fault", f"{fault_text(known) if known else event.text('kind')} on {event.text('place')}"
     for kind, words in _EACH_OF.items():
         yield from ((event.time_ns, _TONES.get(kind, ""), words(event)) for event in observed.events(kind))
     for event in observed.events(Kind.PROCESS_EXITED):

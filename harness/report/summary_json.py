@@ -65,7 +65,7 @@ def _answers(answers: Answers) -> dict[str, Any]:
         "hurt": [_hurt(experience) for experience in answers.hurt],
         "contained": {"after_s": round(contained.after_s, 3), "what": contained.what} if contained else None,
         "broke_first": {"after_s": round(first.after_s, 3), "what": first.what} if first else None,
-        "recovered": {"after_s": recovered.after_s} if recovered else None,
+        "recovered": {"after_s": _rounded(recovered.after_s, 3)} if recovered else None,
     }
 
 

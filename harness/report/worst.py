@@ -63,7 +63,7 @@ def _phase(observed: Observed, phase: Phase) -> pa.Table:
     where = pc.field("trace_id").is_valid() & (pc.field("outcome") != "dropped")
     if window is None:
         return Table.REQUESTS.schema.empty_table().select(list(_COLUMNS))
-    table = observed.recording.arrow(Table.REQUESTS, _COLUMNS, window=window, where=where)
+    table = observed.recording.arrow(Table.REQUESTS, _COLUMNS, window=window, where=where).unify_dictionaries()
     return table.append_column("latency", pc.subtract(table["end"], table["intended_start"]))
 
 

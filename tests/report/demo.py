@@ -5,6 +5,7 @@ python -m tests.report.demo FOLDER    writes one report of each kind
 
 import json
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -108,12 +109,13 @@ class Demo:
     closes_s: float = 42.1
     spans: bool = True
     until_s: float = 56.0
+    hurt_until_s: float = UNDONE_S + 2
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.plan.seed)
         self.run.mkdir(parents=True, exist_ok=True)
-        self.requests = SegmentWriter(self.run, Table.REQUESTS, source="load-0")
-        self.span_rows = SegmentWriter(self.run, Table.SPANS, source="otlp")
+        self.requests = SegmentWriter(self.run, Table.REQUESTS, source="load-0", max_rows=300)
+        self.span_rows = SegmentWriter(self.run, Table.SPANS, source="otlp", max_rows=1000)
         self.events: list[Event] = []
 
     def write(self, *, how: How | None = How.COMPLETED) -> Recording:
@@ -156,7 +158,7 @@ class Demo:
             median_ms, sigma = LAWS[flow]
             latency_ms = self.random.lognormvariate(0, sigma) * median_ms
             answer = (step.expect, "ok", None, latency_ms)
-            if flow == "checkout" and self.felt and FAULT_S <= at_s < UNDONE_S + 2:
+            if flow == "checkout" and self.felt and FAULT_S <= at_s < self.hurt_until_s:
                 answer = self._under_fault(at_s, tenant, latency_ms) or answer
             self._row(at_s, tenant, flow, step.name, answer)
             at_s += answer[3] / 1000
@@ -165,8 +167,6 @@ class Demo:
         victim = tenant in self.plan.scenario.blast_radius
         closed_again = at_s >= self.closes_s
         if self.opens_s is None:
-            if at_s >= UNDONE_S + 1.5:
-                return None
             if victim:
                 return 504, "failed", "deadline", 1500 + self.random.random() * 12
             slow_ms = latency_ms * 5 + self.random.random() * 700 * (at_s > 23)
@@ -230,6 +230,8 @@ class Demo:
             )
             if not last:
                 client = self.random.randbytes(8)
+                if failed and chain[depth + 1] == "provider-a":
+                    length = min(length, 700.0)
                 link = f"{service} -> {chain[depth + 1]}"
                 self._span(
                     (
@@ -301,11 +303,11 @@ class Demo:
         log.close()
 
     def _fault_events(self) -> None:
-        about = {"fault": "fault-0", "kind": "latency", "place": LINK}
+        about = {"fault": "fault-1", "kind": "latency", "place": LINK}
         self.events.append(Event(at(FAULT_S + 0.02), Kind.FAULT_APPLIED, about))
-        felt = {"fault": "fault-0", "connections": 6 if self.felt else 0, "bytes": 51_200, "first_felt_ns": at(20.4)}
+        felt = {"fault": "fault-1", "connections": 6 if self.felt else 0, "bytes": 51_200, "first_felt_ns": at(20.4)}
         self.events.append(Event(at(UNDONE_S), Kind.FAULT_FELT, felt))
-        self.events.append(Event(at(UNDONE_S + 0.03), Kind.FAULT_UNDONE, {"fault": "fault-0", "by": "harness"}))
+        self.events.append(Event(at(UNDONE_S + 0.03), Kind.FAULT_UNDONE, {"fault": "fault-1", "by": "harness"}))
         self.events.append(
             Event(at(57), Kind.LOAD_ENDED, {"arrivals": 1600, "sent": 1600, "late": 0, "dropped": 0, "code": 0})
         )
@@ -333,10 +335,10 @@ class Demo:
 def write_demos(folder: Path) -> list[Path]:
     """Write a report of each kind; return their paths."""
     from harness.report.html import write_report
-
     from tests.report.verdicts import broken, held, not_felt
 
     without = demo_plan(without=("payments-breaker",))
+    shutil.rmtree(folder, ignore_errors=True)  # segments and events are only ever appended
     kinds = (
         (Demo(folder / "held"), held()),
         (Demo(folder / "broken", plan=without, opens_s=None), broken()),
