@@ -31,7 +31,8 @@ class Experience:
 
     pair: Pair
     declared: bool  # the scenario said that it may be hurt
-    hurt: bool  # it lost what it was promised while the fault was there, beyond chance
+    hurt: bool  # it lost what it was promised under the fault, as a whole and beyond chance
+    touched: bool  # it kept its promise as a whole, but not at every moment
     before: Served
     during: Served
     after: Served
@@ -54,20 +55,18 @@ def _experience(
 ) -> Experience:
     code = observed.requests.pairs.index(pair)
     mine = {phase: requests.only(requests.pair == code) for phase, requests in phases.items()}
-    hurt = (pair.tenant, pair.flow) in accused or _is_hurt(observed, code, mine[Phase.FAULT])
+    broken = any(_broken_promises(observed, pair.flow, mine[Phase.FAULT]))
+    hurt = (pair.tenant, pair.flow) in accused or broken
+    touched = not hurt and _marked(observed, code)
     limits = ", ".join(f"{name} {bound}" for name, bound in upper_limits(observed.plan, pair.flow).items())
     before, during, after = (_served(mine[phase]) for phase in (Phase.BASELINE, Phase.FAULT, Phase.RECOVERY))
-    return Experience(pair, observed.is_victim(pair), hurt, before, during, after, limits or "nothing promised")
+    declared, promised = observed.is_victim(pair), limits or "nothing promised"
+    return Experience(pair, declared, hurt, touched, before, during, after, promised)
 
 
 def _served(requests: Requests) -> Served:
     p50_ms, p95_ms, p99_ms = (requests.quantile_ms(quantile) for quantile in QUANTILES.values())
     return Served(len(requests), requests.bad_share, p50_ms, p95_ms, p99_ms, requests.by_outcome())
-
-
-def _is_hurt(observed: Observed, code: int, during: Requests) -> bool:
-    """Say whether its promises were broken as a whole, or in buckets that chance does not explain."""
-    return any(_broken_promises(observed, observed.requests.pairs[code].flow, during)) or _marked(observed, code)
 
 
 def _broken_promises(observed: Observed, flow: str, during: Requests) -> Iterator[bool]:
@@ -80,7 +79,7 @@ def _broken_promises(observed: Observed, flow: str, during: Requests) -> Iterato
 
 
 def _marked(observed: Observed, code: int) -> bool:
-    """Say whether a bucket of the fault phase is marked for this pair."""
+    """Say whether there is a moment of the fault phase that chance does not explain."""
     window, axis, impact = observed.recording.window(Phase.FAULT), observed.coarse, observed.impact
     if window is None or axis is None or impact is None:
         return False

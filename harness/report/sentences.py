@@ -13,10 +13,15 @@ def who_was_hurt(answers: Answers) -> str:
     """ "acme checkout (declared); nobody else", or who was hurt without permission."""
     if not any(e.during.requests for e in answers.experiences):
         return "not seen: no requests under the fault"
+    touched = _names([e for e in answers.experiences if e.touched])
+    if not answers.hurt:
+        return f"nobody, except for a moment {touched}" if touched else "nobody"
+    return _hurt(answers) + (f"; for a moment also {touched}" if touched else "")
+
+
+def _hurt(answers: Answers) -> str:
     declared = _names([e for e in answers.hurt if e.declared])
     others = _names(list(answers.hurt_undeclared))
-    if not answers.hurt:
-        return "nobody"
     if not others:
         return f"{declared} (declared); nobody else"
     return f"{others} (NOT declared)" + (f", beside {declared} (declared)" if declared else "")
