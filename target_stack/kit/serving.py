@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 import uvloop
@@ -23,7 +24,7 @@ FLUSH_S = 1.0
 
 
 def serve(build: Callable[[Toolbox], Service]) -> None:
-    """Run the service that *build* returns until SIGTERM or SIGINT."""
+    """Run the service that *build* returns until SIGTERM or SIGINT, then exit the process with 0."""
     uvloop.run(_serve(read_settings(os.environ), build))
 
 
@@ -40,6 +41,8 @@ async def _serve(settings: Settings, build: Callable[[Toolbox], Service]) -> Non
     await stopped.wait()
     preparing.cancel()
     await _leave(toolbox, service, runner)
+    sys.stdout.flush()
+    os._exit(0)  # a second signal that came while the interpreter tears itself down would look like a crash
 
 
 def _toolbox(settings: Settings) -> Toolbox:

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import queue
+import random
 import shutil
 import signal
 import socket
@@ -31,9 +32,12 @@ HANG_GUARD_S = 20
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Choose below the ephemeral range: a port from it may be somebody's source port when its service starts again."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition, what: str, timeout_s: float = HANG_GUARD_S):
@@ -116,6 +120,10 @@ class Postgres:
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "postgres.log").open("wb") as log:
             return subprocess.Popen([self._home / "postgres", "-D", data, *arguments], stdout=log, **common)
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid
 
     def run(self, sql: str, *, user: str = "postgres", database: str = "postgres") -> str:
         dsn = f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
