@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -11,6 +11,7 @@ import psutil
 from harness.faults.heartbeat import Heartbeat
 from harness.faults.journal import (
     Act,
+    Entry,
     FaultAct,
     FolderMade,
     Journal,
@@ -167,17 +168,23 @@ class Safety:
             msg = "; ".join(undone.cause for undone in faults)
             raise RollbackError(msg, hint="`harness recover` tries again; then look at the proxy yourself")
 
+    def undo(self, token: Token) -> bool:
+        """Undo one entry now; return whether that is confirmed, by whomever."""
+        return not self._undo([entry for entry in outstanding(self.journal_path) if entry.number == token])
+
     def undo_all(self) -> list[Undone]:
         """Undo everything that the journal still holds; return what could not be confirmed. Safe to repeat."""
+        return self._undo(outstanding(self.journal_path))
+
+    def _undo(self, entries: Sequence[Entry]) -> list[Undone]:
         left = []
-        for undone in undo_all(outstanding(self.journal_path)):
+        for undone in undo_all(entries):
             if event := event_of(undone, self._clock, by="harness"):
                 self._emit(event)
+            is_run = isinstance(undone.entry.act, RunMark)
             if not undone.confirmed:
                 left.append(undone)
-            elif not isinstance(undone.entry.act, RunMark):
-                self.done(undone.entry.number)
-            elif not left:
+            elif not (is_run and left):  # the run's mark is last: it stays while anything is left
                 self.done(undone.entry.number)
                 unregister(undone.entry.act)
         return left

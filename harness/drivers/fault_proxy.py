@@ -1,0 +1,65 @@
+"""The embedded fault proxy as a process of the run, with one proxy for each link."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+
+from harness.drivers.process import Launch, Nursery, Running, exit_words, tail_of
+from harness.model.errors import TargetError
+
+NAME = "fault-proxy"
+_START_LIMIT_S = 15.0
+
+
+async def start_proxy(nursery: Nursery, *, seed: int, log: Path, environment: Mapping[str, str]) -> tuple[Running, str]:
+    """Start the proxy; return it and its API's host:port, which it chose itself.
+
+    Raises:
+        TargetError: it does not say where it listens.
+    """
+    command = [sys.executable, "-m", "harness.faultproxy", "--host", "127.0.0.1", "--port", "0", "--seed", str(seed)]
+    launch = Launch(NAME, command, environment, log, stdout=asyncio.subprocess.PIPE)
+    running = await nursery.start(launch)
+    assert running.process.stdout is not None
+    try:
+        line = await asyncio.wait_for(running.process.stdout.readline(), _START_LIMIT_S)
+        api = str(json.loads(line)["api"])
+        running.is_starting = False
+        return running, api
+    except (TimeoutError, ValueError, KeyError):
+        await asyncio.wait([asyncio.create_task(running.ended.wait())], timeout=1)
+        how = exit_words(running.code) if running.code is not None else f"says nothing for {_START_LIMIT_S:g}s"
+        last = "\n  ".join(tail_of(log))
+        msg = f"the fault proxy {how}\n  {last}" if last else f"the fault proxy {how}"
+        raise TargetError(msg, hint=f"its log is {log}") from None
+
+
+async def make_links(api: str, upstreams: Mapping[str, str]) -> dict[str, str]:
+    """Create a proxy for each link to its upstream address; return the address at which each listens."""
+    wanted = [{"name": name, "listen": "127.0.0.1:0", "upstream": upstream} for name, upstream in upstreams.items()]
+    answer = await _call("POST", f"http://{api}/populate", wanted)
+    return {proxy["name"]: proxy["listen"] for proxy in answer["proxies"]}
+
+
+async def move_upstream(api: str, link: str, upstream: str) -> None:
+    """Let a link lead to another address; callers keep theirs."""
+    await _call("POST", f"http://{api}/proxies/{link}", {"upstream": upstream})
+
+
+async def _call(method: str, url: str, body: object) -> dict[str, list[dict[str, str]]]:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_START_LIMIT_S)) as client,
+            client.request(method, url, json=body) as answer,
+        ):
+            content: dict[str, list[dict[str, str]]] = await answer.json(content_type=None)
+            if answer.status < 400:
+                return content
+            msg = f"the fault proxy refuses {method} {url}: {answer.status} {content}"
+    except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
+        msg = f"the fault proxy does not answer {method} {url}: {problem or type(problem).__name__}"
+    raise TargetError(msg, hint="its log is in logs-raw/fault-proxy.log of the recording")

@@ -1,0 +1,239 @@
+"""The target as local processes on 127.0.0.1: fault proxy, databases and services, all started at once.
+
+ports -> (fault proxy with its links | initdb -> databases) -> services -> ready
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import aiohttp
+
+from harness.drivers import environment, fault_proxy, postgres_server
+from harness.drivers.environment import Surroundings
+from harness.drivers.guard import Emit, Guard, Token
+from harness.drivers.ports import free_ports
+from harness.drivers.postgres import Installed, find_postgres, prepare
+from harness.drivers.process import Launch, Nursery, Running
+from harness.drivers.readiness import Ask, PortTakenError, ask_database, ask_http, crash_of, until_ready
+from harness.drivers.together import together
+from harness.model.clock import Clock
+from harness.model.errors import TargetError
+from harness.model.target import ServiceKind, Target, ends_of
+
+HOST = "127.0.0.1"
+_POLITE_S = 4.0  # services drain for two seconds and flush their telemetry for one
+_PORT_TRIES = 4
+
+_MakeLaunch = Callable[[], Launch]
+_MakeAsk = Callable[[str], Ask]
+
+
+class LocalDriver:
+    """Runs *target* below *run*; see `Driver` for what it promises."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        run: Path,
+        run_id: str,
+        otlp: str,
+        without: Sequence[str],
+        seed: int,
+        emit: Emit,
+        clock: Clock,
+        safety: Guard,
+        urgent: asyncio.Event | None = None,
+    ) -> None:
+        self._target = target
+        self._logs = run / "logs-raw"
+        self._without = list(without)
+        self._seed = seed
+        self._guard = safety
+        self._urgent = urgent or asyncio.Event()
+        self._surroundings = Surroundings(HOST, otlp, run_id, environment.tenants_json(target))
+        self._nursery = Nursery(guard=safety, emit=emit, clock=clock)
+        self._ports: dict[str, int] = {}
+        self._api = ""
+        self._home: Token | None = None
+
+    # -- what others ask -----------------------------------------------------------------------------------------------
+
+    @property
+    def entry_url(self) -> str:
+        """The entry service's own address."""
+        return self._url(self._target.entry)
+
+    @property
+    def proxy_api(self) -> str:
+        """host:port of the fault proxy's API."""
+        return self._api
+
+    @property
+    def metrics_endpoints(self) -> Mapping[str, str]:
+        """URL of each service's metrics."""
+        services = self._target.services.items()
+        return {
+            name: f"{self._url(name)}{spec.metrics}"
+            for name, spec in services
+            if spec.kind is ServiceKind.COMMAND and spec.metrics
+        }
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """Every process that runs now, databases and the fault proxy included."""
+        return {name: running.pid for name, running in self._nursery.running.items()}
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """host:port of every service."""
+        return {name: self._address(name) for name in self._target.services}
+
+    async def first_crash(self) -> TargetError:
+        """Return when a process ends that should not have."""
+        await self._nursery.crash.wait()
+        return crash_of(self._nursery.crashed[0])
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start everything and wait until all of it is ready; TargetError or UsageError where that cannot be."""
+        environment.check_placeholders(self._target, self._surroundings)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._ports = free_ports(HOST, list(self._target.services))
+        links = asyncio.create_task(self._start_proxy())
+        databases = asyncio.create_task(self._make_data())
+        async with aiohttp.ClientSession(trust_env=False) as client:
+            ready = [self._bring_up(name, links, databases, client) for name in self._target.services]
+            await together(ready, prerequisites=[links, databases], watch=self._until_crash())
+
+    async def _start_proxy(self) -> dict[str, str]:
+        """Start the fault proxy; return the address that callers get for each link."""
+        log = self._logs / f"{fault_proxy.NAME}.log"
+        _, self._api = await fault_proxy.start_proxy(
+            self._nursery, seed=self._seed, log=log, environment=self._plain_environment()
+        )
+        self._guard.proxy(self._api)
+        upstreams = {link: self._address(ends_of(link)[1]) for link in self._target.links}
+        return await fault_proxy.make_links(self._api, upstreams)
+
+    async def _make_data(self) -> tuple[Installed, Path] | None:
+        """Run initdb, where the target has databases at all."""
+        if all(spec.kind is not ServiceKind.POSTGRES for spec in self._target.services.values()):
+            return None
+        installed = await asyncio.to_thread(lambda: prepare(find_postgres()))
+        home = postgres_server.make_home(installed)
+        self._home = self._guard.folder(home)
+        return installed, await postgres_server.make_template(installed, home, self._plain_environment())
+
+    async def _bring_up(
+        self,
+        name: str,
+        links: "asyncio.Task[dict[str, str]]",
+        databases: "asyncio.Task[tuple[Installed, Path] | None]",
+        client: aiohttp.ClientSession,
+    ) -> None:
+        """Start one service and wait until it is ready; a port that is taken costs a try."""
+        if self._target.services[name].kind is ServiceKind.POSTGRES:
+            made = await asyncio.shield(databases)
+            assert made is not None
+            installed, template = made
+            data = await postgres_server.copy_template(installed, template, name)
+            await self._with_a_free_port(name, lambda: self._database_launch(installed, name, data), self._ask_database)
+        else:
+            addresses = await asyncio.shield(links)
+            await self._with_a_free_port(
+                name, lambda: self._service_launch(name, addresses), lambda service: self._ask_http(service, client)
+            )
+
+    async def _with_a_free_port(self, name: str, launch: _MakeLaunch, ask: _MakeAsk) -> None:
+        for _ in range(_PORT_TRIES):
+            running = await self._nursery.start(launch())
+            try:
+                return await until_ready(running, ask(name), port=self._ports[name], host=HOST)
+            except PortTakenError:
+                await self._nursery.stop(running, polite_s=0, urgent=self._urgent)
+                await self._move(name)
+        msg = f"{name}: {_PORT_TRIES} free ports in turn were taken by somebody else before it could bind them"
+        raise TargetError(msg, hint="is something here opening ports without end?")
+
+    async def _move(self, name: str) -> None:
+        """Give a service another port; its links lead there, and no caller notices."""
+        self._ports |= free_ports(HOST, [name])
+        for link in self._target.links:
+            if ends_of(link)[1] == name and self._api:
+                await fault_proxy.move_upstream(self._api, link, self._address(name))
+
+    def _service_launch(self, name: str, addresses: Mapping[str, str]) -> Launch:
+        values = self._surroundings.placeholders(name, self._ports[name])
+        return Launch(
+            name,
+            environment.command_of(self._target, name, values),
+            environment.environment_of(
+                self._target, name, values, links=addresses, without=self._without, marker=self._guard.marker
+            ),
+            self._logs / f"{name}.log",
+        )
+
+    def _database_launch(self, installed: Installed, name: str, data: Path) -> Launch:
+        return postgres_server.server_launch(
+            installed,
+            name=name,
+            data=data,
+            port=self._ports[name],
+            log=self._logs / f"{name}.log",
+            environment=self._plain_environment(),
+        )
+
+    def _ask_http(self, name: str, client: aiohttp.ClientSession) -> Ask:
+        return ask_http(client, f"{self._url(name)}{self._target.services[name].ready}")
+
+    def _ask_database(self, name: str) -> Ask:
+        database, port = self._target.services[name].database or "", self._ports[name]
+
+        async def attempt() -> bool:
+            await postgres_server.make_database(HOST, port, database)
+            return await postgres_server.is_serving(HOST, port, database)
+
+        return ask_database(attempt)
+
+    async def _until_crash(self) -> None:
+        raise await self.first_crash()
+
+    # -- stop ----------------------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Stop services first, then what they stand on, then remove the data. Bounded: about eight seconds."""
+        running = list(self._nursery.running.values())
+        for process in running:
+            process.is_expected_to_end = True  # all, before the first one falls and takes others with it
+        services = [p for p in running if self._is_service(p.launch.name)]
+        await self._stop_all(services)
+        await self._stop_all([p for p in running if p not in services])
+        await self._remove_data()
+
+    async def _stop_all(self, processes: Sequence[Running]) -> None:
+        stops = [self._nursery.stop(p, polite_s=_POLITE_S, urgent=self._urgent) for p in processes]
+        await asyncio.gather(*stops)
+
+    def _is_service(self, name: str) -> bool:
+        spec = self._target.services.get(name)
+        return spec is not None and spec.kind is ServiceKind.COMMAND
+
+    async def _remove_data(self) -> None:
+        if self._home is not None:
+            await asyncio.to_thread(self._guard.undo, self._home)
+            self._home = None
+
+    # -- addresses -----------------------------------------------------------------------------------------------------
+
+    def _address(self, name: str) -> str:
+        return f"{HOST}:{self._ports.get(name, 0)}"
+
+    def _url(self, name: str) -> str:
+        return f"http://{self._address(name)}"
+
+    def _plain_environment(self) -> dict[str, str]:
+        """What a program that is no service of the target gets."""
+        return {**environment.inherited(), **self._guard.marker}

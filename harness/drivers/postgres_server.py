@@ -1,0 +1,132 @@
+"""Throw-away PostgreSQL servers, one for each database service, all copied from one initdb."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from harness.drivers.postgres import Installed
+from harness.drivers.process import Launch
+from harness.model.errors import TargetError
+
+SUPERUSER = "postgres"
+_INITDB_LIMIT_S = 30.0
+_CONNECT_LIMIT_S = 2.0
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",  # a killed process loses nothing by it, only a power cut would: and then the run is gone as well
+    "full_page_writes": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "60",
+    "autovacuum": "off",
+    "log_min_messages": "warning",
+    "log_line_prefix": "%m ",
+    "max_wal_size": "64MB",
+}
+
+
+def make_home(installed: Installed) -> Path:
+    """Make the folder for all data of one run; whoever calls this has it removed."""
+    home = Path(tempfile.mkdtemp(prefix="harness-data-", dir=installed.parent))
+    if installed.user is not None:
+        os.chown(home, installed.user, installed.user)
+    return home
+
+
+async def make_template(installed: Installed, home: Path, environment: Mapping[str, str]) -> Path:
+    """Run initdb once; every server of the run starts from a copy. TargetError with its words when it fails."""
+    template = home / "template"
+    command = [str(installed.bin / "initdb"), "--pgdata", str(template), "--username", SUPERUSER, "--auth", "trust"]
+    command += ["--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions", "--wal-segsize", "1"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd="/",
+        start_new_session=True,
+        **_as(installed.user),
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), _INITDB_LIMIT_S)
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode != 0:
+        msg = f"initdb failed (exit code {process.returncode}): {said.decode(errors='replace').strip()}"
+        raise TargetError(msg, hint=f"is there room below {home.parent}?")
+    return template
+
+
+async def copy_template(installed: Installed, template: Path, name: str) -> Path:
+    """Give one server its own data folder."""
+    data = template.parent / name
+    done = await asyncio.to_thread(_copy, template, data, installed.user)
+    if done.returncode != 0:
+        msg = f"the data of {name} cannot be made: {done.stderr.strip()}"
+        raise TargetError(msg, hint=f"is there room below {installed.parent}?")
+    return data
+
+
+def _copy(template: Path, data: Path, user: int | None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["cp", "-a", str(template), str(data)], capture_output=True, text=True, check=False, **_as(user)
+    )
+
+
+def server_launch(
+    installed: Installed, *, name: str, data: Path, port: int, log: Path, environment: Mapping[str, str]
+) -> Launch:
+    """Return how to start a server on *data*. It is stopped by SIGQUIT: at once; its data is thrown away."""
+    newer = {"io_method": "sync"} if installed.version.partition(".")[0] >= "18" else {}
+    settings = [part for key, value in (_SETTINGS | newer).items() for part in ("-c", f"{key}={value}")]
+    command = [str(installed.bin / "postgres"), "-D", str(data), "-p", str(port), *settings]
+    return Launch(name, command, environment, log, stop_signal=signal.SIGQUIT, cwd="/", user=installed.user)
+
+
+async def make_database(host: str, port: int, database: str) -> None:
+    """Create the role *database*, no superuser so that row security binds it, and the database that it owns.
+
+    Raises what a server that is not up yet makes asyncpg raise; safe to repeat.
+    """
+    connection = await _connect(host, port, SUPERUSER, SUPERUSER)
+    try:
+        with contextlib.suppress(asyncpg.DuplicateObjectError):
+            await connection.execute(f"CREATE ROLE {_quoted(database)} LOGIN")
+        with contextlib.suppress(asyncpg.DuplicateDatabaseError):
+            await connection.execute(f"CREATE DATABASE {_quoted(database)} OWNER {_quoted(database)}")
+    finally:
+        await connection.close(timeout=_CONNECT_LIMIT_S)
+
+
+async def is_serving(host: str, port: int, database: str) -> bool:
+    """Make a real connection as the service will, and ask something."""
+    connection = await _connect(host, port, database, database)
+    try:
+        return bool(await connection.fetchval("SELECT 1") == 1)
+    finally:
+        await connection.close(timeout=_CONNECT_LIMIT_S)
+
+
+async def _connect(host: str, port: int, user: str, database: str) -> "asyncpg.Connection[asyncpg.Record]":
+    return await asyncpg.connect(
+        host=host, port=port, user=user, database=database, timeout=_CONNECT_LIMIT_S, ssl=False, passfile="/nonexistent"
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _as(user: int | None) -> dict[str, Any]:
+    """Return what makes a process run as *user*, with no other groups."""
+    return {} if user is None else {"user": user, "group": user, "extra_groups": []}
