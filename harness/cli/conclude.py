@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.checks.judge import judge
-from harness.model.errors import ExitCode
+from harness.model.errors import ExitCode, HarnessError
 from harness.recording.reader import Recording
 from harness.recording.verdict_file import write_verdict
 from harness.report.html import write_report
@@ -19,8 +19,12 @@ def conclude(run: Path, *, as_json: bool) -> ExitCode:
     """Judge the recording at *run*, write verdict.json and report.html, print the verdict; return the exit code."""
     recording = Recording(run)
     verdict = judge(recording)
-    write_verdict(run, verdict)
-    report = write_report(run, recording, verdict)
+    try:
+        write_verdict(run, verdict)
+        report = write_report(run, recording, verdict)
+    except OSError as error:
+        msg = f"verdict and report cannot be written to {run}: {error.strerror or error}"
+        raise HarnessError(msg, hint=f"free some space, then `harness check {run}`") from None
     if as_json:
         click.echo(
             json.dumps({**json_summary(recording, verdict), "report": str(report)}, indent=1, ensure_ascii=False)

@@ -4,10 +4,9 @@ import sys
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
 from harness.cli import inspect, run, stack
+from harness.cli.errors import show_error
 from harness.cli.exit_codes import EPILOG
 from harness.model.errors import ExitCode, HarnessError
 
@@ -59,11 +58,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output left, for instance `harness list | head`
         return ExitCode.HELD
     return int(code or 0)
-
-
-def show_error(error: HarnessError) -> None:
-    """Print an error as its cause and its next step."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold red]error:[/] {escape(str(error))}")
-    if error.hint:
-        console.print(f"[bold]next:[/] {escape(error.hint)}")

@@ -8,9 +8,10 @@ import click
 from rich.console import Console
 
 from harness.cli.conclude import conclude
+from harness.cli.errors import show_error
 from harness.cli.exit_codes import EPILOG
 from harness.cli.progress import Progress
-from harness.model.finding import How
+from harness.model.errors import ExitCode
 from harness.runner.engine import Ran, run_plan
 from harness.runner.planning import make_plan
 
@@ -55,14 +56,14 @@ def run(
         ran = asyncio.run(
             run_plan(made, runs=runs, command=sys.argv, listeners=[progress.hear], on_progress=progress.show_load)
         )
-    _say_how(ran)
-    code = conclude(ran.path, as_json=as_json)
-    context.exit(code)
-
-
-def _say_how(ran: Ran) -> None:
-    """A failed run says its cause and next step before the verdict, which can then only be unknown."""
-    if ran.how is How.FAILED and ran.error:
-        from harness.cli.main import show_error
-
+    if ran.error:
         show_error(ran.error)
+    judged = conclude(ran.path, as_json=as_json)
+    context.exit(_exit_code(ran, judged))
+
+
+def _exit_code(ran: Ran, judged: ExitCode) -> ExitCode:
+    """A run that failed says so even where it could not be recorded; an unconfirmed rollback outweighs all."""
+    if ran.error is None or judged is ExitCode.NOT_ROLLED_BACK:
+        return judged
+    return ran.error.exit_code

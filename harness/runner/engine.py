@@ -55,8 +55,8 @@ async def run_plan(
     """Run *plan* and leave a recording, however it ends; only a folder that cannot be made raises (HarnessError)."""
     try:
         session = Session(plan, runs=runs, command=command, listeners=listeners)
-    except OSError as error:
-        msg = f"cannot write a recording below {runs}: {error.strerror or error}"
+    except OSError as problem:
+        msg = f"cannot write a recording below {runs}: {problem.strerror or problem}"
         raise HarnessError(msg, hint="free some space, or choose another folder with --runs") from None
     with interruptible() as interruption:
         interruption.on_change(lambda sentence: session.note(Kind.NOTE, text=sentence))
@@ -116,13 +116,16 @@ async def _run(session: Session, interruption: Interruption, on_progress: Progre
         undo.push_async_callback(host.stop)
         await host.start()
 
+        def watch_load(pid: int) -> None:
+            safety.process(pid, "load")
+
         start_ns = clock.now_ns() + int(_LOAD_HEAD_START_S * NS_PER_S)
         load = await LoadProcess.start(
             _load_job(session, driver.entry_url, start_ns),
             emit=emit,
             on_progress=on_progress,
             env={**os.environ, **safety.marker},
-            register=lambda pid: safety.process(pid, "load"),
+            register=watch_load,
         )
         undo.push_async_callback(load.stop)
         session.set_load_start(start_ns)
