@@ -56,7 +56,16 @@ def small_target(**changes: Any) -> dict[str, Any]:
     """Return a target with two flows of one step, a flow of two, and their objectives; *changes* replace parts."""
     steps = {
         "browse": [{"name": "list", "path": "/products", "watermark": "tenant"}],
-        "checkout": [{"name": "order", "method": "POST", "path": "/orders", "expect": 201, "watermark": "tenant"}],
+        "checkout": [
+            {
+                "name": "order",
+                "method": "POST",
+                "path": "/orders",
+                "expect": 201,
+                "watermark": "tenant",
+                "ledger": {"name": "orders", "key": "{key}"},
+            }
+        ],
         "login": [{"name": "token", "path": "/token"}, {"name": "home", "path": "/home"}],
     }
     return {
@@ -160,7 +169,7 @@ class Written:
         trace_id = trace or self.new_id(16)
         row = (tenant, flow, spec.name, due, start, end, code if sent else 0, ended.value, error, trace_id, 512)
         self.row(Table.REQUESTS, *row, retry_after, foreign)
-        services = CHAINS[flow] if chain is None else chain
+        services = chain_of(tenant, flow) if chain is None else chain
         if services and sent:
             self.trace(trace_id, services, at_s + lag_ms / 1e3, took_ms - lag_ms, tenant=tenant, failed=code >= 500)
         return trace_id
@@ -323,6 +332,12 @@ class Written:
         )
         write_manifest(self.run, manifest)
         return Recording(self.run)
+
+
+def chain_of(tenant: str, flow: str) -> Sequence[str]:
+    """Return the services that a request passes through; only acme pays through provider-a."""
+    own = "provider-a" if tenant == "acme" else "provider-b"
+    return [own if service == "provider-a" else service for service in CHAINS[flow]]
 
 
 def outcome_of(status: int, expected: int) -> Outcome:

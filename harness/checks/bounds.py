@@ -1,0 +1,188 @@
+"""One bound against some requests: errors, p50, p95 or p99. What many checks have in common."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isinf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checks.facts import Facts
+from harness.checks.ids import hex_of
+from harness.checks.requests import OUTCOMES, Bools, Floats, Pair, Requests
+from harness.model.clock import NS_PER_S
+from harness.model.finding import Cause, Evidence, Finding, Status, Window
+from harness.model.units import Bound
+from harness.recording.columns import Outcome
+from harness.statistics.blocks import ShareInBlocks
+from harness.statistics.shares import FEWEST, Answer, Decision, decide, smallest_sample
+
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+FEWEST_FOR_A_SHARE = 20
+STATUS = {Answer.WITHIN: Status.PASS, Answer.BEYOND: Status.FAIL, Answer.OPEN: Status.UNKNOWN}
+_MOST_EVIDENCE = 5
+_COMPARE: Mapping[str, Callable[..., Any]] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+BoundsOf = Callable[[Pair], Mapping[str, Bound]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How some requests stand to one bound."""
+
+    value: str
+    samples: int
+    bad: int
+    decision: Decision
+    worst: Requests  # those outside the bound, the worst first
+
+    @property
+    def status(self) -> Status:
+        """The decision as a status."""
+        return STATUS[self.decision.answer]
+
+
+def measure(requests: Requests, name: str, bound: Bound, window: Window, *, seed: int) -> Measured:
+    """Judge *requests* of *window* by a share ("errors") or a quantile of the latency ("p95")."""
+    if name == "errors":
+        return measure_share(requests, ~requests.ended(Outcome.OK), bound, window, seed=seed)
+    with_latency = requests.only(requests.answered)
+    latency_ms, quantile = with_latency.latency_ms, QUANTILES[name]
+    value_ms = ranked(latency_ms, quantile)
+    bad = ~_COMPARE[bound.op](latency_ms, bound.limit)
+    allowed = round(1 - quantile if bound.is_upper else quantile, 9)
+    minimum = smallest_sample(1 - quantile)
+    inside = len(latency_ms) > 0 and bound.holds(value_ms)
+    counted = _in_blocks(with_latency, bad, window)
+    decision = decide(counted, allowed, inside=inside, minimum=minimum, seed=seed)
+    return Measured(
+        show(bound, value_ms), len(latency_ms), int(bad.sum()), decision, _worst(with_latency, bad, latency_ms)
+    )
+
+
+def measure_share(requests: Requests, hit: Bools, bound: Bound, window: Window, *, seed: int) -> Measured:
+    """Judge the share of *requests* that are *hit*; a lower bound asks that enough of them are."""
+    rows = len(requests)
+    share = float(hit.mean()) if rows else float("nan")
+    bad, allowed = (hit, bound.limit) if bound.is_upper else (~hit, 1 - bound.limit)
+    counted = _in_blocks(requests, bad, window)
+    decision = decide(counted, allowed, inside=bound.holds(share), minimum=FEWEST_FOR_A_SHARE, seed=seed)
+    return Measured(show(bound, share), rows, int(bad.sum()), decision, _worst(requests, bad, requests.latency_ms))
+
+
+def ranked(values: Floats, quantile: float) -> float:
+    """Return the value of the nearest rank: one that was observed; NaN without values."""
+    if not len(values):
+        return float("nan")
+    rank = int(np.ceil(quantile * len(values) - 1e-9)) - 1
+    return float(np.partition(values, rank)[rank])
+
+
+def show(bound: Bound, value: float) -> str:
+    """Write a value as its bound is written; what has no value is a dash."""
+    if np.isnan(value):
+        return "–"
+    return "never" if isinf(value) else bound.show(value)
+
+
+def judge_pairs(facts: Facts, pairs: Iterable[Pair], window: Window, bounds_of: BoundsOf) -> list[Finding]:
+    """Judge each pair by its own bounds in *window*: one finding a pair and measure.
+
+    A pair with fewer requests than any decision needs borrows those of the other pairs of its flow, and passes with
+    them only if none of its own is bad.
+    """
+    everyone = tuple(pairs)
+    findings = []
+    for pair in everyone:
+        own = facts.requests.of(pair).within(window)
+        for name, bound in bounds_of(pair).items():
+            measured, note = measure(own, name, bound, window, seed=facts.seed), ""
+            if 0 < measured.samples < FEWEST and not measured.bad:
+                peers = [p for p in everyone if p.flow == pair.flow and bounds_of(p).get(name) == bound]
+                lent = measure(facts.requests.of(*peers).within(window), name, bound, window, seed=facts.seed)
+                if lent.status is Status.PASS:
+                    measured, note = lent, _borrowed(measured.samples, pair.flow, len(peers))
+            findings.append(finding_of(facts, f"{pair.tenant} {pair.flow} {name}", measured, bound, window))
+            findings[-1] = replace(findings[-1], tenant=pair.tenant, flow=pair.flow, reason=note or findings[-1].reason)
+    return findings
+
+
+def _borrowed(own: int, flow: str, peers: int) -> str:
+    return f"Only {own} requests of its own, all within the bound: decided with the {flow} of {peers} tenants together."
+
+
+def finding_of(facts: Facts, subject: str, measured: Measured, bound: Bound, window: Window) -> Finding:
+    """Write a measurement down as a finding; the judge fills in which check it is."""
+    return Finding(
+        check="",
+        subject=subject,
+        status=measured.status,
+        value=measured.value,
+        bound=str(bound),
+        samples=measured.samples,
+        window=window,
+        cause=Cause.TOO_FEW_SAMPLES if measured.status is Status.UNKNOWN else None,
+        reason=_reason(measured),
+        evidence=evidence(facts, measured.worst) if measured.status is not Status.PASS else (),
+    )
+
+
+def _reason(measured: Measured) -> str:
+    if measured.status is not Status.UNKNOWN:
+        return ""
+    if not measured.samples:
+        return "There were no requests to judge."
+    more = f"; about {measured.decision.would_do:,} would" if measured.decision.would_do else ""
+    return f"{measured.samples:,} requests cannot decide it{more}: load it more, or make the phase longer."
+
+
+def evidence(facts: Facts, worst: Requests) -> tuple[Evidence, ...]:
+    """Return a line for each of the first few of *worst*."""
+    return tuple(_line(facts, worst, row) for row in range(min(len(worst), _MOST_EVIDENCE)))
+
+
+def _line(facts: Facts, rows: Requests, row: int) -> Evidence:
+    outcome, latency_ms = OUTCOMES[rows.outcome[row]], float(rows.latency_ms[row])
+    when = f"at {facts.offset_s(int(rows.due_ns[row])):.1f} s"
+    if outcome is Outcome.DROPPED:
+        return Evidence(f"was due {when} and could not be sent")
+    answer = f"status {rows.status[row]}" if rows.status[row] else "no answer"
+    return Evidence(f"{answer} after {latency_ms:.0f} ms, {when}", hex_of(rows.trace[row]))
+
+
+def _worst(requests: Requests, bad: Bools, latency_ms: Floats) -> Requests:
+    rows = np.flatnonzero(bad)
+    if len(rows) > _MOST_EVIDENCE:
+        rows = rows[np.argpartition(-latency_ms[rows], _MOST_EVIDENCE)[:_MOST_EVIDENCE]]
+    return requests.only(rows[np.argsort(-latency_ms[rows], kind="stable")])
+
+
+def _in_blocks(requests: Requests, bad: Bools, window: Window) -> ShareInBlocks:
+    return ShareInBlocks.count(bad, blocks_of(requests.due_ns, window), block_count(window))
+
+
+def blocks_of(times_ns: NDArray[np.int64], window: Window) -> NDArray[np.int64]:
+    """Return the second of *window*, from 0, in which each moment lies."""
+    blocks: NDArray[np.int64] = (times_ns - window.start_ns) // NS_PER_S
+    return blocks
+
+
+def block_count(window: Window) -> int:
+    """Return how many seconds *window* has, a begun one included."""
+    return max(1, -(-(window.end_ns - window.start_ns) // NS_PER_S))
+
+
+def objectives_of(facts: Facts) -> BoundsOf:
+    """Return what the target promises each pair; nothing where it has no objective."""
+    promised = facts.plan.target.objectives
+    return lambda pair: promised[pair.flow].measures() if pair.flow in promised else {}
+
+
+def worst_of(findings: Sequence[Finding]) -> Finding:
+    """Return the gravest of some findings."""
+    return min(findings, key=lambda finding: list(Status).index(finding.status))

@@ -1,0 +1,95 @@
+"""Judging a run: every check on what was recorded, and the verdict that follows. Pure: nothing but the recording."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.checks.catalogue import ASKED, BUILT_IN
+from harness.checks.facts import Facts, UndecidableError
+from harness.checks.precedence import Judged, conclude
+from harness.model.base import Spec
+from harness.model.finding import Cause, Finding, How, Status, Verdict
+from harness.model.scenario import Severity
+from harness.recording.reader import Recording
+
+KILLED = "the harness was killed"
+_SEEN_ONCE_DONE = frozenset(("fault_applied", "rollback"))
+
+
+def judge(recording: Recording) -> Verdict:
+    """Return the verdict; the same recording always gets the same one.
+
+    A check that raises becomes a finding of its own, the others go on.
+    """
+    facts = Facts(recording)
+    judged = [j for entry in _entries(facts) for j in _run(facts, entry)]
+    how = recording.manifest.how or How.INTERRUPTED
+    if how is not How.COMPLETED:
+        judged = [_unless_cut_short(facts, j) for j in judged]
+    conclusion = conclude(judged, how, recording.manifest.cause if recording.manifest.how else KILLED)
+    return Verdict(
+        status=conclusion.status,
+        cause=conclusion.cause,
+        summary=conclusion.summary,
+        findings=tuple(j.finding for j in judged),
+        rollback_confirmed=not any(j.kind == "rollback" and j.finding.status is not Status.PASS for j in judged),
+        how=how,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One check to be run: what findings call it, its kind, and whether the scenario itself asks for it."""
+
+    id: str
+    kind: str
+    asked: bool
+    severity: Severity
+    run: Callable[[Facts], Iterable[Finding]]
+
+
+def _entries(facts: Facts) -> Iterator[_Entry]:
+    checks = facts.plan.scenario.checks
+    for entry in checks:
+        yield _Entry(entry.id, entry.kind, True, entry.severity, _with(ASKED[entry.kind], entry.spec))
+    for name, built_in in BUILT_IN.items():
+        if name not in {entry.kind for entry in checks}:
+            yield _Entry(name, name, False, Severity.CRITICAL, built_in)
+
+
+def _with(check: Callable[[Facts, Any], Iterable[Finding]], spec: Spec) -> Callable[[Facts], Iterable[Finding]]:
+    return lambda facts: check(facts, spec)
+
+
+def _run(facts: Facts, entry: _Entry) -> Sequence[Judged]:
+    try:
+        found = list(entry.run(facts))
+    except UndecidableError as error:
+        found = [_undecided(error.cause, str(error))]
+    except Exception as error:  # noqa: BLE001  whatever a check trips over must not hide what the others found
+        found = [_undecided(Cause.CHECK_CRASHED, f"{type(error).__name__}: {error}")]
+    if entry.asked and not found:
+        found = [
+            _undecided(Cause.NOTHING_JUDGED, "The check found nothing to judge: does what it names have any load?")
+        ]
+    return [Judged(entry.kind, entry.asked, _named(finding, entry)) for finding in found]
+
+
+def _undecided(cause: Cause, reason: str) -> Finding:
+    return Finding("", "the run", Status.UNKNOWN, "–", "–", 0, None, cause=cause, reason=reason)
+
+
+def _named(finding: Finding, entry: _Entry) -> Finding:
+    severity = Severity.WARNING if entry.severity is Severity.WARNING else finding.severity
+    return replace(finding, check=entry.id, severity=severity)
+
+
+def _unless_cut_short(facts: Facts, judged: Judged) -> Judged:
+    """A pass needs its whole window; what is done once, and was seen, stays a pass."""
+    finding = judged.finding
+    whole = finding.window is not None and finding.window.end_ns <= facts.seen_until_ns
+    if finding.status is not Status.PASS or whole or judged.kind in _SEEN_ONCE_DONE:
+        return judged
+    reason = "The run ended before all of it was seen."
+    cut = replace(finding, status=Status.UNKNOWN, cause=Cause.INTERRUPTED, reason=reason)
+    return replace(judged, finding=cut)

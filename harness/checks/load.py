@@ -1,0 +1,126 @@
+"""Was the load delivered as asked, and did the generator keep up? Else the run says nothing about the target."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.checks.bounds import ranked
+from harness.checks.facts import Facts
+from harness.checks.requests import Pair, Requests
+from harness.model.clock import NS_PER_MS, NS_PER_S
+from harness.model.events import Kind
+from harness.model.finding import Cause, Finding, How, Status, Window
+from harness.model.scenario import Phase, Severity
+from harness.recording.columns import Outcome
+from harness.statistics.binomial import poisson_tail
+
+FOUR_SIGMA = 3.2e-5  # one tail of the normal distribution
+MOST_DROPPED = 0.01
+LAG_LIMIT_MS = 20.0
+LAG_SPOILS_MS = 250.0
+BUSY_LIMIT = 0.7
+_NEXT_STEP = "Lower the rates, give it more cores, or look into logs-raw/load.log."
+
+
+def load_delivered(facts: Facts) -> Iterator[Finding]:
+    """Judge each pair's arrivals, phase by phase, against what the plan asked for; and how the generator ended."""
+    windows = [facts.phase(phase) for phase in Phase]
+    yield _generator_ended(facts)
+    for pair in facts.loaded:
+        yield _delivered(facts, pair, windows)
+
+
+def _generator_ended(facts: Facts) -> Finding:
+    ended = facts.recording.events_of(Kind.LOAD_ENDED)
+    code = int(ended[-1].number("code")) if ended else None
+    if code == 0:
+        return Finding("", "load generator", Status.PASS, "ended by itself, code 0", "code 0", 1, None)
+    value = "never ended by itself" if code is None else f"ended with code {code}"
+    reason = "The load generator died: its last words are in logs-raw/load.log."
+    return _not_delivered("load generator", value, "code 0", 0, reason)
+
+
+def _delivered(facts: Facts, pair: Pair, windows: list[Window]) -> Finding:
+    arrivals = facts.requests.of(pair)
+    arrivals = arrivals.only(arrivals.first)
+    expected = [_expected(facts, pair, window) for window in windows]
+    sent = [len(arrivals.within(window).sent) for window in windows]
+    dropped = int(arrivals.ended(Outcome.DROPPED).sum())
+    off = [w.name for w, n, mean in zip(windows, sent, expected, strict=True) if poisson_tail(n, mean) < FOUR_SIGMA]
+    subject, value = f"{pair.tenant} {pair.flow}", f"{sum(sent):,} of {sum(expected):,.0f} expected"
+    bound = f"within 4 sigma, <= {MOST_DROPPED:.0%} dropped"
+    if off:
+        reason = f"Not as many arrivals as asked for in {', '.join(off)}. {_NEXT_STEP}"
+        return _not_delivered(subject, value, bound, sum(sent), reason, pair)
+    if dropped > MOST_DROPPED * len(arrivals):
+        reason = f"{dropped} arrivals could not be sent in time. {_NEXT_STEP}"
+        return _not_delivered(subject, f"{value}, {dropped} dropped", bound, sum(sent), reason, pair)
+    return Finding(
+        "", subject, Status.PASS, value, bound, sum(sent), _whole(windows), tenant=pair.tenant, flow=pair.flow
+    )
+
+
+def _whole(windows: list[Window]) -> Window:
+    return Window("all phases", windows[0].start_ns, windows[-1].end_ns)
+
+
+def _not_delivered(
+    subject: str, value: str, bound: str, samples: int, reason: str, pair: Pair | None = None
+) -> Finding:
+    tenant, flow = pair or (None, None)
+    status, cause = Status.UNKNOWN, Cause.LOAD_NOT_DELIVERED
+    return Finding(
+        "", subject, status, value, bound, samples, None, cause=cause, reason=reason, tenant=tenant, flow=flow
+    )
+
+
+def _expected(facts: Facts, pair: Pair, window: Window) -> float:
+    """Return the mean number of arrivals that the plan has in *window*, its surges included."""
+    rate = facts.plan.scenario.load[pair.tenant][pair.flow]
+    mean = rate * (window.end_ns - window.start_ns) / NS_PER_S
+    zero_ns = facts.phase(Phase.WARMUP).start_ns
+    for number, fault in enumerate(facts.plan.scenario.faults):
+        if fault.surge and fault.surge.tenant == pair.tenant:
+            begin_ns, end_ns = (zero_ns + round(edge * NS_PER_S) for edge in facts.plan.fault_window_s(number))
+            overlap_ns = min(end_ns, window.end_ns) - max(begin_ns, window.start_ns)
+            mean += rate * (fault.surge.times - 1) * max(0, overlap_ns) / NS_PER_S
+    return mean
+
+
+def generator_kept_up(facts: Facts) -> Iterator[Finding]:
+    """Judge how late requests went out and how busy the machine was: warnings, unless they were very late."""
+    windows = [facts.phase(phase) for phase in Phase]
+    everything = facts.requests.all.within(_whole(windows))
+    sent = everything.only(everything.first).sent
+    if len(sent):
+        yield _lag(sent, _whole(windows))
+    yield _busy(facts, _whole(windows))
+
+
+def _lag(sent: Requests, window: Window) -> Finding:
+    lag_ms = ranked((sent.start_ns - sent.due_ns) / NS_PER_MS, 0.99)
+    about = ("", "start lag p99")
+    value, bound = f"{lag_ms:.1f} ms", f"< {LAG_LIMIT_MS:g} ms"
+    if lag_ms < LAG_LIMIT_MS:
+        return Finding(*about, Status.PASS, value, bound, len(sent), window, severity=Severity.WARNING)
+    if lag_ms <= LAG_SPOILS_MS:
+        reason = "Latencies include the generator's own lag."
+        return Finding(*about, Status.FAIL, value, bound, len(sent), window, severity=Severity.WARNING, reason=reason)
+    reason = f"The generator was so late that the load was another one. {_NEXT_STEP}"
+    cause = Cause.LOAD_NOT_DELIVERED
+    return Finding(*about, Status.UNKNOWN, value, bound, len(sent), window, cause=cause, reason=reason)
+
+
+def _busy(facts: Facts, window: Window) -> Finding:
+    samples = [s for s in facts.metric("host_cpu_busy_ratio") if window.start_ns <= s.time_ns < window.end_ns]
+    about, bound = ("", "machine busy"), f"< {BUSY_LIMIT:.0%}"
+    if not samples:
+        complete = facts.recording.manifest.how is How.COMPLETED
+        cause = Cause.TELEMETRY_LOST if complete else Cause.INTERRUPTED
+        return Finding(*about, Status.UNKNOWN, "not recorded", bound, 0, window, Severity.WARNING, cause)
+    busy = float(np.mean([sample.value for sample in samples]))
+    held = busy < BUSY_LIMIT
+    status, reason = (
+        (Status.PASS, "") if held else (Status.FAIL, "Latencies include the wait for this machine's cores.")
+    )
+    return Finding(*about, status, f"{busy:.0%}", bound, len(samples), window, Severity.WARNING, reason=reason)

@@ -1,0 +1,103 @@
+"""Promises kept: a flow's bounds in one phase, the blast radius, and steady state before and after the fault."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from harness.checks.bounds import block_count, blocks_of, judge_pairs, objectives_of, ranked
+from harness.checks.facts import Facts
+from harness.checks.requests import Pair, Requests
+from harness.model.finding import Cause, Finding, Status, Window
+from harness.model.scenario import ObjectiveCheck, Phase, Severity
+from harness.model.units import Bound
+from harness.statistics.binomial import Interval
+from harness.statistics.blocks import LatenciesInBlocks, ratio_interval
+from harness.statistics.shares import FEWEST
+
+CLEARLY_SLOWER = 1.5
+CLEARLY_SLOWER_MS = 20.0
+
+
+def objective(facts: Facts, spec: ObjectiveCheck) -> Iterable[Finding]:
+    """Judge one flow, tenant by tenant, by the bounds of the check."""
+    pairs = [
+        pair for pair in facts.loaded if pair.flow == spec.flow and pair.tenant in (spec.tenants or (pair.tenant,))
+    ]
+    return judge_pairs(facts, pairs, facts.phase(spec.phase), lambda _: spec.measures())
+
+
+def blast_radius(facts: Facts) -> Iterator[Finding]:
+    """Judge victims by what the scenario allows them, all others by the target's objectives, under the fault.
+
+    A bystander that became clearly slower than it was is a warning even within its objective.
+    """
+    window, allowed = facts.phase(Phase.FAULT), facts.plan.scenario.blast_radius
+
+    def of_victims(pair: Pair) -> Mapping[str, Bound]:
+        return allowed[pair.tenant][pair.flow].measures()
+
+    yield from judge_pairs(facts, facts.victims, window, of_victims)
+    yield from judge_pairs(facts, facts.bystanders, window, objectives_of(facts))
+    for pair in facts.bystanders:
+        yield from _slower(facts, pair, window)
+
+
+def _slower(facts: Facts, pair: Pair, window: Window) -> Iterator[Finding]:
+    rows, before = facts.requests.of(pair), facts.phase(Phase.BASELINE)
+    ratio = ratio_interval(_latencies(rows, before), _latencies(rows, window), 0.95, seed=facts.seed)
+    then_ms, now_ms = (_p95_ms(rows, w) for w in (before, window))
+    if ratio is None or ratio.low <= CLEARLY_SLOWER or now_ms - then_ms <= CLEARLY_SLOWER_MS:
+        return
+    yield _slower_finding(pair, window, (then_ms, now_ms), ratio, len(rows.within(window)))
+
+
+def _slower_finding(pair: Pair, window: Window, p95_ms: tuple[float, float], ratio: Interval, samples: int) -> Finding:
+    then_ms, now_ms = p95_ms
+    return Finding(
+        check="",
+        subject=f"{pair.tenant} {pair.flow} p95 against its baseline",
+        status=Status.FAIL,
+        value=f"{now_ms:.0f} ms, before {then_ms:.0f} ms ({ratio.low:.2g} to {ratio.high:.2g} times)",
+        bound=f"<= {CLEARLY_SLOWER:g} times",
+        samples=samples,
+        window=window,
+        severity=Severity.WARNING,
+        reason="A bystander became clearly slower under the fault, whatever its objective says.",
+        tenant=pair.tenant,
+        flow=pair.flow,
+    )
+
+
+def _latencies(rows: Requests, window: Window) -> LatenciesInBlocks:
+    found = rows.only(rows.answered).within(window)
+    if len(found) < FEWEST:
+        found = found.only(slice(0))
+    return LatenciesInBlocks.count(found.latency_ms, blocks_of(found.due_ns, window), block_count(window))
+
+
+def _p95_ms(rows: Requests, window: Window) -> float:
+    return ranked(rows.only(rows.answered).within(window).latency_ms, 0.95)
+
+
+def steady_before(facts: Facts) -> list[Finding]:
+    """Judge every tenant's flow by the target's objectives before the fault; if not, nothing later counts."""
+    found = judge_pairs(facts, facts.loaded, facts.phase(Phase.BASELINE), objectives_of(facts))
+    return [_sick(finding) if finding.status is Status.FAIL else finding for finding in found]
+
+
+def _sick(finding: Finding) -> Finding:
+    reason = "Not steady before the fault: bring the target into order, or give it a longer warmup."
+    return replace(finding, status=Status.UNKNOWN, cause=Cause.SICK_BASELINE, reason=reason)
+
+
+def steady_after(facts: Facts) -> list[Finding]:
+    """Judge every tenant's flow by the target's objectives at the end of the recovery phase.
+
+    That is its last third; its last two thirds for a pair with hardly any requests in it.
+    """
+    recovery = facts.phase(Phase.RECOVERY)
+    third_ns = (recovery.end_ns - recovery.start_ns) // 3
+    windows = [Window("end of recovery", recovery.end_ns - thirds * third_ns, recovery.end_ns) for thirds in (1, 2)]
+    thin = [p for p in facts.loaded if len(facts.requests.of(p).within(windows[0])) < FEWEST]
+    rest = [pair for pair in facts.loaded if pair not in thin]
+    bounds_of = objectives_of(facts)
+    return [f for pairs, w in zip((rest, thin), windows, strict=True) for f in judge_pairs(facts, pairs, w, bounds_of)]

@@ -1,0 +1,105 @@
+"""From findings to one verdict: what outweighs what, in one place.
+
+    1. what is final at one sight fails: another tenant's data, a broken promise of a write, a rollback not confirmed
+    2. a run that did not come to its end is unknown
+    3. a sick baseline, or a fault that was not applied or not felt, makes the run unknown: what failed in it may have
+       failed for another reason, what held was not put to the test
+    4. a failure fails                                          (failures outweigh unknowns outweigh passes)
+    5. anything undecided is unknown, with its gravest cause
+    6. nothing judged is unknown
+
+Warnings take no part in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.model.finding import Cause, Finding, How, Status
+from harness.model.scenario import Severity
+
+FINAL = frozenset(("isolation", "integrity", "rollback"))
+"""Kinds of checks of which one failure decides, whatever else happened."""
+
+GRAVEST_FIRST = (
+    Cause.INTERRUPTED,
+    Cause.LOAD_NOT_DELIVERED,
+    Cause.SICK_BASELINE,
+    Cause.NOT_FELT,
+    Cause.TELEMETRY_LOST,
+    Cause.TOO_FEW_SAMPLES,
+    Cause.CHECK_CRASHED,
+    Cause.NOTHING_JUDGED,
+)
+_VOID = (Cause.SICK_BASELINE, Cause.NOT_FELT)
+_HEALTH = frozenset(("steady_before", "fault_applied", "fault_felt"))
+HELD = "Everything that was asked for was decided, and held."
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A finding, the kind of its check, and whether the scenario itself asked for it."""
+
+    kind: str
+    asked: bool
+    finding: Finding
+
+    @property
+    def failed(self) -> bool:
+        """It failed."""
+        return self.finding.status is Status.FAIL
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why it is undecided, if it is."""
+        return self.finding.cause or Cause.NOTHING_JUDGED if self.finding.status is Status.UNKNOWN else None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The verdict's head: status, cause of an unknown, and one sentence."""
+
+    status: Status
+    cause: Cause | None
+    summary: str
+
+
+def conclude(judged: Sequence[Judged], how: How, end: str | None) -> Conclusion:
+    """Weigh the findings of a run that ended as *how*; *end* says why it ended early."""
+    critical = [j for j in judged if j.finding.severity is Severity.CRITICAL]
+    failed = [j for j in critical if j.failed]
+    if final := [j for j in failed if j.kind in FINAL]:
+        return _broken(final, failed)
+    if how is not How.COMPLETED:
+        return Conclusion(Status.UNKNOWN, Cause.INTERRUPTED, _ended_early(how, end))
+    if void := [j for j in critical if j.kind in _HEALTH and j.cause in _VOID]:
+        return _undecided(void, critical, failed)
+    if failed:
+        return _broken(failed, failed)
+    if undecided := [j for j in critical if j.cause]:
+        return _undecided(undecided, critical, failed)
+    if not any(j.asked or j.kind == "blast_radius" for j in critical):
+        return Conclusion(Status.UNKNOWN, Cause.NOTHING_JUDGED, "Nothing was judged: the scenario asks for no check.")
+    return Conclusion(Status.PASS, None, HELD)
+
+
+def _broken(first: Sequence[Judged], failed: Sequence[Judged]) -> Conclusion:
+    finding = first[0].finding
+    also = len(failed) - 1
+    more = f" {also} more finding{'s' if also > 1 else ''} failed." if also else ""
+    told = f"{finding.check}: {finding.subject}: {finding.value} (asked for: {finding.bound}). {finding.reason}".strip()
+    return Conclusion(Status.FAIL, None, told + more)
+
+
+def _undecided(deciding: Sequence[Judged], critical: Sequence[Judged], failed: Sequence[Judged]) -> Conclusion:
+    """Name the gravest cause of all, and tell of a finding that has it."""
+    causes = [j.cause for j in critical if j.cause]
+    cause = min(causes, key=GRAVEST_FIRST.index)
+    finding = next(j for j in (*deciding, *critical) if j.cause is cause).finding
+    told = f"{finding.check}: {finding.subject}: {finding.value}. {finding.reason}".strip()
+    void = f" {len(failed)} failed finding{'s do' if len(failed) > 1 else ' does'} not count then." if failed else ""
+    return Conclusion(Status.UNKNOWN, cause, told + void)
+
+
+def _ended_early(how: How, end: str | None) -> str:
+    word = "failed" if how is How.FAILED else "was interrupted"
+    return f"The run {word} before its end: {end.rstrip('.')}." if end else f"The run {word} before its end."

@@ -1,0 +1,72 @@
+"""Traces that can be trusted: none is torn, and those of slow or failed requests point at the link in trouble."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.checks.blame import load_traces
+from harness.checks.bounds import finding_of, measure_share
+from harness.checks.completeness import are_complete
+from harness.checks.facts import Facts, UndecidableError
+from harness.checks.requests import Bools, Pair, Requests
+from harness.model.clock import NS_PER_S
+from harness.model.events import Kind
+from harness.model.finding import Cause, Finding, Window
+from harness.model.scenario import Phase, TraceCheck
+from harness.model.units import Bound
+from harness.recording.columns import Outcome
+
+MOST_BLAME = Bound(">=", 0.5, "%")
+_STILL_UNDER_WAY_NS = 2 * NS_PER_S  # spans are exported in batches: the last ones may be missing
+_ENOUGH_TRACES = 2000
+
+
+def trace(facts: Facts, spec: TraceCheck) -> Iterator[Finding]:
+    """Judge the share of complete traces and, if asked, the share of hurt requests whose trace blames the link."""
+    if not facts.spans:
+        raise UndecidableError(Cause.TELEMETRY_LOST, "No spans were recorded: do the services export their traces?")
+    yield _complete(facts, spec.complete)
+    if spec.blames:
+        yield _blames(facts, spec.blames)
+
+
+def _complete(facts: Facts, bound: Bound) -> Finding:
+    recovery_end_ns = facts.phase(Phase.RECOVERY).end_ns
+    last_ns = min(recovery_end_ns, facts.seen_until_ns) - _STILL_UNDER_WAY_NS
+    start_ns = facts.phase(Phase.BASELINE).start_ns
+    window = Window("baseline to recovery", start_ns, max(start_ns, last_ns))
+    rows = facts.requests.all.within(window)
+    rows = rows.only(rows.ended(Outcome.OK, Outcome.FAILED, Outcome.REFUSED))
+    complete = are_complete(facts.recording, rows.trace_keys, entry=facts.plan.target.entry)
+    measured = measure_share(rows, complete, bound, window, seed=facts.seed)
+    return finding_of(facts, "complete traces", measured, bound, window)
+
+
+def _blames(facts: Facts, link: str) -> Finding:
+    window = facts.phase(Phase.FAULT)
+    pairs = facts.victims or facts.loaded
+    hurt = [facts.requests.of(pair).within(window) for pair in pairs]
+    keys = [rows.only(_is_hurt(facts, pair, rows)).trace_keys for pair, rows in zip(pairs, hurt, strict=True)]
+    everything = facts.requests.of(*pairs).within(window)
+    rows = _spread(everything.only(np.isin(everything.trace_keys, np.concatenate(keys))))
+    traces = load_traces(facts.recording, rows.trace_keys)
+    refused = facts.traces_of(Kind.BREAKER_REFUSED, breaker=link)
+    blamed = np.array([trace.culprit(link, refused) == link for trace in traces], dtype=bool)
+    measured = measure_share(rows, blamed, MOST_BLAME, window, seed=facts.seed)
+    return finding_of(facts, f"blames {link}", measured, MOST_BLAME, window)
+
+
+def _is_hurt(facts: Facts, pair: Pair, rows: Requests) -> Bools:
+    """Failed, or slower than its objective allows most requests to be."""
+    objective = facts.plan.target.objectives.get(pair.flow)
+    bound = (objective.p95 or objective.p99 or objective.p50) if objective else None
+    slow = rows.latency_ms > (bound.limit if bound else np.inf)
+    hurt: Bools = (slow | ~rows.ended(Outcome.OK)) & ~rows.ended(Outcome.DROPPED)
+    return hurt
+
+
+def _spread(rows: Requests) -> Requests:
+    """Return no more than enough of *rows*, evenly spread."""
+    if len(rows) <= _ENOUGH_TRACES:
+        return rows
+    return rows.only(np.linspace(0, len(rows) - 1, _ENOUGH_TRACES).astype(np.int64))
