@@ -142,6 +142,7 @@ class LocalDriver:
             data = await postgres_server.copy_template(installed, template, name)
             await self._with_a_free_port(name, lambda: self._database_launch(installed, name, data), self._ask_database)
         else:
+            await asyncio.shield(databases)  # initdb is soon done if eight services do not fight it for the processors
             addresses = await asyncio.shield(links)
             await self._with_a_free_port(
                 name, lambda: self._service_launch(name, addresses), lambda service: self._ask_http(service, client)

