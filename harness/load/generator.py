@@ -23,13 +23,13 @@ from harness.load.job import LoadJob
 from harness.load.player import Player
 from harness.load.read_back import ReadBack
 from harness.load.recorder import Recorder
-from harness.load.row_sink import RowSink
 from harness.load.tally import Tally
 from harness.load.tokens import Tokens
 from harness.load.user import ArrivalUser
 from harness.model.clock import NS_PER_S
 from harness.model.events import Kind
 from harness.recording.columns import Table
+from harness.recording.row_sink import RowSink
 
 _TOKEN_PATIENCE_S = 6.0
 _TOKEN_PAUSE_S = 0.3
@@ -48,7 +48,7 @@ class Generator:
         self._done = Flag()
         self._say = Channel(sys.stdout, self._clock, on_broken=self._halt.orphan)
         self._tally = Tally(surges=surges_of(job.plan))
-        requests, ledger = (RowSink(Path(job.run), table) for table in (Table.REQUESTS, Table.LEDGER))
+        requests, ledger = (RowSink(Path(job.run), table, source="load-0") for table in (Table.REQUESTS, Table.LEDGER))
         self._sinks = (requests, ledger)
         self._disk = ThreadPool(1)  # one write after the other, none of them in the thread that keeps time
         self._recorder = Recorder(requests=requests, ledger=ledger, tally=self._tally, clock=self._clock)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from harness.load.answer import Answer, Judged
 from harness.load.arrivals import Arrival
-from harness.load.row_sink import RowSink
 from harness.load.tally import Tally
 from harness.model.clock import Clock
 from harness.recording.columns import Outcome
+from harness.recording.row_sink import RowSink
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rows on their way to disk: gathered in the thread that keeps time, written in another, kept while the disk is full."""
+"""Rows on their way to disk: gathered in one thread, written in another, kept while the disk is full."""
 
 from pathlib import Path
 from typing import Any

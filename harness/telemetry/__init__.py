@@ -1,0 +1,1 @@
+"""What a run observes of its target: spans, metrics, the machine, logs. All of it ends in the recording."""

@@ -1,0 +1,38 @@
+"""Doing something again and again beside the run, and ending it without cutting it in the middle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class Beat:
+    """Awaits *work* every *interval_s*; a beat that comes late is not made up for."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]], interval_s: float) -> None:
+        self._work = work
+        self._interval_s = interval_s
+        self._ended = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; the first beat comes one interval from now."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End after the beat that is under way; what *work* raised is raised here. Safe to repeat."""
+        self._ended.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + self._interval_s
+        while not await self._ends_within(due_s - loop.time()):
+            await self._work()
+            due_s = max(due_s + self._interval_s, loop.time())
+
+    async def _ends_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._ended.wait(), max(0.0, seconds))
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,95 @@
+"""What an answer means, without a network."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.load.answer import Answer, Judged, error_code, judge, ledger_type, parse_json, value_at, values_at
+from harness.model.target import Step
+from harness.recording.columns import Outcome
+
+DOCUMENT = {"tenant": "acme", "a": {"b": [{"c": 1}, {"c": 2}, {}]}, "none": [], "nested": [[{"x": 1}], [{"x": 2}]]}
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("tenant", ["acme"]),
+        ("a.b[].c", [1, 2, None]),
+        ("none[].c", []),
+        ("absent", [None]),
+        ("absent[].c", [None]),
+        ("tenant.deeper", [None]),
+        ("tenant[]", [None]),
+        ("nested[].[].x", [1, 2]),
+    ],
+)
+def test_paths(path, found):
+    assert values_at(DOCUMENT, path) == found
+    assert value_at(DOCUMENT, path) == next(iter(found), None)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_any_document_can_be_asked_for_any_path(document):
+    values_at(document, "a.b[].c")
+    values_at(document, "[].a[]")
+
+
+def answer(status, body=None):
+    return Answer(status, b"" if body is None else json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("given", "judged"),
+    [
+        (answer(201, {"tenant": "acme"}), Judged(Outcome.OK)),
+        (answer(201, {"tenant": "globex"}), Judged(Outcome.OK, foreign="globex")),
+        (answer(201, {}), Judged(Outcome.FAILED, "watermark missing")),
+        (answer(201), Judged(Outcome.FAILED, "watermark missing")),
+        (Answer(201, b"<html>"), Judged(Outcome.FAILED, "watermark missing")),
+        (answer(200, {"tenant": "acme"}), Judged(Outcome.FAILED, "status 200")),
+        (answer(429, {"error": "rate_limited"}), Judged(Outcome.REFUSED, "rate_limited")),
+        (answer(503), Judged(Outcome.REFUSED, "status 503")),
+        (answer(500, {"error": {"code": 1}}), Judged(Outcome.FAILED, "status 500")),
+        (Answer(error="timeout"), Judged(Outcome.UNKNOWN, "timeout")),
+    ],
+)
+def test_outcomes(given, judged):
+    step = Step(name="order", path="/", expect=201, watermark="tenant")
+    assert judge(given, step, tenant="acme") == judged
+
+
+def test_one_unmarked_product_in_a_list_is_enough():
+    step = Step(name="list", path="/", watermark="products[].tenant")
+    listed = {"products": [{"tenant": "acme"}, {}, {"tenant": "globex"}]}
+    assert judge(answer(200, listed), step, tenant="acme") == Judged(Outcome.FAILED, "watermark missing", "globex")
+    assert judge(answer(200, {"products": []}), step, tenant="acme").outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("status", "believed"),
+    [
+        (201, "ok"),
+        *((status, "fail") for status in (400, 409, 429)),
+        *((status, "unknown") for status in (0, 200, 302, 500, 503, 504)),
+    ],
+)
+def test_what_a_client_may_believe_of_a_write(status, believed):
+    assert ledger_type(Answer(status), Step(name="order", path="/", expect=201)) == believed
+
+
+@given(st.binary())
+def test_any_body_can_be_looked_at(body):
+    code = error_code(body)
+    assert code is None or isinstance(parse_json(body), dict)
+
+
+def test_long_error_codes_are_cut_and_long_bodies_left_alone():
+    assert error_code(json.dumps({"error": "x" * 500}).encode()) == "x" * 80
+    assert error_code(json.dumps({"error": "x", "rest": "y" * 70_000}).encode()) is None
