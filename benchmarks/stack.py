@@ -19,7 +19,7 @@ import aiohttp
 import psutil
 
 STARTER = Path(__file__).parents[1] / "tests" / "target_stack" / "conftest.py"
-UNLIMITED = {"RATE_LIMITS": "gold=9999:9999,silver=9999:9999", "TENANT_CONCURRENCY": "999"}
+UNLIMITED = {"RATE_LIMITS": "gold=9999:9999,silver=9999:9999", "TENANT_CONCURRENCY": "999", "PARALLEL": "64"}
 IDLE_S = 5.0
 EXPORT_S = 0.8
 CONCURRENCY = 4
