@@ -103,7 +103,7 @@ def _touched(facts: Facts, name: str, window: Window) -> Requests:
     """Return the requests that the breaker is about: those of the victims, else those whose call it refused."""
     if facts.victims:
         return facts.requests.of(*facts.victims).within(window)
-    everything = facts.requests.all.within(window)
+    everything = facts.everything.within(window)
     refused = key_of(facts.traces_of(Kind.BREAKER_REFUSED, breaker=name))
     return everything.only(np.isin(everything.trace_keys, refused))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness.checks.calls import Calls, load_calls
-from harness.checks.requests import Pair, RequestLog, load_requests
+from harness.checks.requests import Pair, RequestLog, Requests, load_requests
 from harness.model.clock import NS_PER_S
 from harness.model.events import Kind
 from harness.model.finding import Cause, How, Window
@@ -115,6 +115,11 @@ class Facts:
     def requests(self) -> RequestLog:
         """All requests."""
         return load_requests(self.recording)
+
+    @cached_property
+    def everything(self) -> Requests:
+        """All requests in one, in time order."""
+        return self.requests.of(*self.requests.by_pair)
 
     @cached_property
     def spans(self) -> int:

@@ -13,6 +13,9 @@ from harness.recording.columns import Outcome
 SURGE_SHARE = 0.8
 """What a surge must at least deliver of what it was asked for."""
 
+SOME_SURGE = 1.5
+"""Below so many times the tenant's usual share there was no surge at all."""
+
 
 def fault_applied(facts: Facts) -> list[Finding]:
     """Was every fault applied and read back by its injector?"""
@@ -63,6 +66,7 @@ def _surge_felt(facts: Facts, number: int, surge: Surge, window: Window) -> Find
     asked = sum(facts.plan.scenario.load[surge.tenant].values()) * surge.times * seconds
     delivered = _arrivals(facts, surge, window)
     felt = delivered >= SURGE_SHARE * asked
+    some = delivered >= SOME_SURGE * asked / surge.times  # a smaller surge than asked for: what it broke is broken
     return Finding(
         check="",
         subject=f"{fault_name(number)} on tenant {surge.tenant}",
@@ -71,7 +75,7 @@ def _surge_felt(facts: Facts, number: int, surge: Surge, window: Window) -> Find
         bound=f">= {SURGE_SHARE:.0%} of the surge",
         samples=delivered,
         window=window,
-        cause=None if felt else Cause.NOT_FELT,
+        cause=None if felt else Cause.LOAD_NOT_DELIVERED if some else Cause.NOT_FELT,
         reason="" if felt else "The load generator did not deliver the surge: is the machine too busy for it?",
     )
 

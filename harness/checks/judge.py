@@ -69,9 +69,7 @@ def _run(facts: Facts, entry: _Entry) -> Sequence[Judged]:
     except Exception as error:  # noqa: BLE001  whatever a check trips over must not hide what the others found
         found = [_undecided(Cause.CHECK_CRASHED, f"{type(error).__name__}: {error}")]
     if entry.asked and not found:
-        found = [
-            _undecided(Cause.NOTHING_JUDGED, "The check found nothing to judge: does what it names have any load?")
-        ]
+        found = [_undecided(Cause.NOTHING_JUDGED, "It found nothing to judge: does what it names have any load?")]
     return [Judged(entry.kind, entry.asked, _named(finding, entry)) for finding in found]
 
 

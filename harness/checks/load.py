@@ -90,7 +90,7 @@ def _expected(facts: Facts, pair: Pair, window: Window) -> float:
 def generator_kept_up(facts: Facts) -> Iterator[Finding]:
     """Judge how late requests went out and how busy the machine was: warnings, unless they were very late."""
     windows = [facts.phase(phase) for phase in Phase]
-    everything = facts.requests.all.within(_whole(windows))
+    everything = facts.everything.within(_whole(windows))
     sent = everything.only(everything.first).sent
     if len(sent):
         yield _lag(sent, _whole(windows))

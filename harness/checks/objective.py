@@ -43,11 +43,12 @@ def blast_radius(facts: Facts) -> Iterator[Finding]:
 
 def _slower(facts: Facts, pair: Pair, window: Window) -> Iterator[Finding]:
     rows, before = facts.requests.of(pair), facts.phase(Phase.BASELINE)
-    ratio = ratio_interval(_latencies(rows, before), _latencies(rows, window), 0.95, seed=facts.seed)
     then_ms, now_ms = (_p95_ms(rows, w) for w in (before, window))
-    if ratio is None or ratio.low <= CLEARLY_SLOWER or now_ms - then_ms <= CLEARLY_SLOWER_MS:
+    if not (now_ms > CLEARLY_SLOWER * then_ms and now_ms - then_ms > CLEARLY_SLOWER_MS):
         return
-    yield _slower_finding(pair, window, (then_ms, now_ms), ratio, len(rows.within(window)))
+    ratio = ratio_interval(_latencies(rows, before), _latencies(rows, window), 0.95, seed=facts.seed)
+    if ratio and ratio.low > CLEARLY_SLOWER:
+        yield _slower_finding(pair, window, (then_ms, now_ms), ratio, len(rows.within(window)))
 
 
 def _slower_finding(pair: Pair, window: Window, p95_ms: tuple[float, float], ratio: Interval, samples: int) -> Finding:

@@ -94,11 +94,6 @@ class RequestLog:
         return _together([self.by_pair[pair] for pair in pairs if pair in self.by_pair])
 
     @property
-    def all(self) -> Requests:
-        """Every request of the run, in time order."""
-        return _together(list(self.by_pair.values()))
-
-    @property
     def last_ns(self) -> int:
         """When the last request ended; 0 without any."""
         return max((int(rows.end_ns.max()) for rows in self.by_pair.values()), default=0)

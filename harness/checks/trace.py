@@ -35,7 +35,7 @@ def _complete(facts: Facts, bound: Bound) -> Finding:
     last_ns = min(recovery_end_ns, facts.seen_until_ns) - _STILL_UNDER_WAY_NS
     start_ns = facts.phase(Phase.BASELINE).start_ns
     window = Window("baseline to recovery", start_ns, max(start_ns, last_ns))
-    rows = facts.requests.all.within(window)
+    rows = facts.everything.within(window)
     rows = rows.only(rows.ended(Outcome.OK, Outcome.FAILED, Outcome.REFUSED))
     complete = are_complete(facts.recording, rows.trace_keys, entry=facts.plan.target.entry)
     measured = measure_share(rows, complete, bound, window, seed=facts.seed)
