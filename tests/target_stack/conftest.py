@@ -116,6 +116,7 @@ class Postgres:
             "shared_buffers": "16MB",
             "max_connections": 80,
             "io_method": "sync",
+            "dynamic_shared_memory_type": "mmap",
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "postgres.log").open("wb") as log:
