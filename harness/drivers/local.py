@@ -114,7 +114,7 @@ class LocalDriver:
         _, self._api = await fault_proxy.start_proxy(
             self._nursery, seed=self._seed, log=log, environment=self._plain_environment()
         )
-        self._guard.proxy(self._api)
+        await asyncio.to_thread(self._guard.proxy, self._api)
         upstreams = {link: self._address(ends_of(link)[1]) for link in self._target.links}
         return await fault_proxy.make_links(self._api, upstreams)
 

@@ -4,17 +4,18 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
 class RunMark:
-    """The run itself: every process that carries HARNESS_RUN=*run_id* belongs to it."""
+    """The run itself: every process that carries its id and its owner in the environment belongs to it."""
 
     what: ClassVar[str] = "run"
     run_id: str
+    owner: str  # Identity of the harness
     folder: str
     anchor_utc_ns: int
     anchor_monotonic_ns: int
@@ -69,10 +70,15 @@ _ACTS: dict[str, type[Act]] = {act.what: act for act in (RunMark, ProcessMade, F
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One act under its number; numbers count from 0 within a journal."""
+    """One act under its number; numbers count from 0 within a journal.
+
+    A *lifted* fault was taken back while its harness did not breathe. The harness may place it once more when it wakes
+    up in the middle of doing so; therefore it stays on the list until the harness, or its death, settles it.
+    """
 
     number: int
     act: Act
+    lifted: bool = False
 
 
 class Journal:
@@ -106,6 +112,11 @@ class Journal:
         with self._lock:
             self._append({"done": number})
 
+    def mark_lifted(self, number: int) -> None:
+        """Write that a fault was taken back before its time."""
+        with self._lock:
+            self._append({"lifted": number})
+
     def close(self) -> None:
         """Close the file; further writes are an error."""
         os.close(self._file)
@@ -123,6 +134,8 @@ def outstanding(path: Path) -> list[Entry]:
     for content in _read(path):
         if "done" in content:
             entries.pop(content["done"], None)
+        elif content.get("lifted") in entries:
+            entries[content["lifted"]] = replace(entries[content["lifted"]], lifted=True)
         elif entry := _parse(content):
             entries[entry.number] = entry
     return sorted(entries.values(), key=lambda entry: -entry.number)

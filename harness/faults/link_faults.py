@@ -122,7 +122,7 @@ class _Written:
         """Tell from the journal, and from what the proxy says it holds (None: it does not answer)."""
         if self._token is None:
             return ""
-        if not self._safety.is_outstanding(self._token):
+        if self._safety.was_lifted(self._token):
             return "reaper"
         return "somebody" if held is False else ""
 

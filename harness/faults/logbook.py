@@ -1,7 +1,7 @@
 """What is written down after an undo: done marks in the journal, events in the recording, the run's deregistration."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.faults.journal import Act, FaultAct, FolderMade, Journal, ProcessMade, RunMark, outstanding
@@ -33,9 +33,17 @@ class Logbook:
             confirmed &= undone.confirmed
             is_run = isinstance(undone.entry.act, RunMark)
             if confirmed if is_run else undone.confirmed:  # the run's mark is last: it stays while anything is left
-                self._mark(undone)
+                self._in_journal(Journal.mark_done, undone)
                 unregister(undone.entry.act)
         return confirmed
+
+    def write_lifted(self, done: Iterable[Undone]) -> None:
+        """Write down faults that were taken back for now; each is told of once."""
+        for undone in done:
+            if event := event_of(undone, self._clock, by=self._by):
+                self._append(event)
+            if undone.confirmed and not undone.entry.lifted:
+                self._in_journal(Journal.mark_lifted, undone)
 
     def _append(self, event: Event) -> None:
         with contextlib.suppress(OSError):
@@ -45,11 +53,11 @@ class Logbook:
             finally:
                 log.close()
 
-    def _mark(self, undone: Undone) -> None:
+    def _in_journal(self, mark: Callable[[Journal, int], None], undone: Undone) -> None:
         with contextlib.suppress(OSError):
             journal = Journal(self._path)
             try:
-                journal.mark_done(undone.entry.number)
+                mark(journal, undone.entry.number)
             finally:
                 journal.close()
 
@@ -57,6 +65,8 @@ class Logbook:
 def event_of(undone: Undone, clock: Clock, *, by: str) -> Event | None:
     """Return the event that tells of an undo; a folder or a run is only worth one when something is left."""
     act, now_ns = undone.entry.act, clock.now_ns()
+    if undone.entry.lifted and undone.confirmed:
+        return None  # told of when it was lifted
     if isinstance(act, FaultAct):
         return Event(now_ns, *_of_fault(act, undone.cause, by))
     if undone.cause:

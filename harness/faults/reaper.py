@@ -73,10 +73,11 @@ def watch(line: Line, journal: Path, lease_s: float) -> ExitCode:
 def _lapse(journal: Path, lease_s: float) -> None:
     """The harness lives but does not breathe: its faults must not outlast their lease, its stack may."""
     done = undo_faults(outstanding(journal))
-    if done:
-        logbook = Logbook(journal, by="reaper")
-        logbook.note(f"no heartbeat for {lease_s:g}s: the reaper takes the faults back")
-        logbook.write(done)
+    if all(undone.entry.lifted and undone.confirmed for undone in done):
+        return
+    logbook = Logbook(journal, by="reaper")
+    logbook.note(f"no heartbeat for {lease_s:g}s: the reaper takes the faults back")
+    logbook.write_lifted(done)
 
 
 def _finish(journal: Path, *, harness_died: bool) -> ExitCode:

@@ -86,7 +86,16 @@ class Safety:
         self._journal = Journal(self.journal_path)
         self._record = str(self._register(reaper=""))
         clock = self._clock
-        self.write(RunMark(self._run_id, str(self._run), clock.anchor_utc_ns, clock.anchor_monotonic_ns, self._record))
+        self.write(
+            RunMark(
+                self._run_id,
+                str(self._me),
+                str(self._run),
+                clock.anchor_utc_ns,
+                clock.anchor_monotonic_ns,
+                self._record,
+            )
+        )
         self._register(reaper=str(self._reaper.start()))
 
     def _register(self, *, reaper: str) -> Path:
@@ -139,9 +148,9 @@ class Safety:
             except OSError:
                 self._note("the undo journal cannot be written; what is undone may be undone again")
 
-    def is_outstanding(self, token: Token) -> bool:
-        """Say whether nobody, the reaper included, has marked this as undone."""
-        return any(entry.number == token for entry in outstanding(self.journal_path))
+    def was_lifted(self, token: Token) -> bool:
+        """Say whether the reaper has taken this fault back, because we did not breathe."""
+        return any(entry.number == token and entry.lifted for entry in outstanding(self.journal_path))
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

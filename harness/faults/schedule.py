@@ -120,8 +120,9 @@ class LivingFault:
         try:
             await asyncio.to_thread(self._injector.apply)
             if not await asyncio.to_thread(self._injector.confirm):
+                lifted_by = await asyncio.to_thread(self._injector.lifted_by)
                 msg = f"{self._name}: {self._fault.kind} on {self._fault.place} was accepted, and is not there"
-                raise HarnessError(msg, hint="the fault proxy does not do what it says; does its version fit?")
+                raise HarnessError(f"{msg} (lifted by the {lifted_by})" if lifted_by else msg)
         except HarnessError as problem:
             self._note(Kind.FAULT_FAILED, self._name, step="apply", cause=str(problem))
             raise

@@ -125,13 +125,13 @@ def _end(entries: Sequence[Entry], polite_s: float) -> list[Undone]:
 
 def _end_marked(entries: Sequence[Entry]) -> list[Undone]:
     """End what was started and not yet journalled when the harness died, and what services started themselves."""
-    return [Undone(entry, _end_run(entry.act.run_id)) for entry in entries if isinstance(entry.act, RunMark)]
+    return [Undone(entry, _end_run(entry.act)) for entry in entries if isinstance(entry.act, RunMark)]
 
 
-def _end_run(run_id: str) -> str:
+def _end_run(run: RunMark) -> str:
     left: list[psutil.Process] = []
     for _ in range(_TRIES):  # a process may have started another while we looked
-        found = [marked.process for marked in marked_processes(run_id)]
+        found = [marked.process for marked in marked_processes(run.run_id) if str(marked.owner) == run.owner]
         if not found:
             return ""
         left = end_processes([(process, 0) for process in found], polite_s=0)

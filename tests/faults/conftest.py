@@ -1,0 +1,86 @@
+"""Real proxies, a real program that is killed, and a registry that belongs to the test."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.faults.proxy_calls import ProxyCalls
+from tests.faults.support import HANG_GUARD_S, LINK
+
+
+@pytest.fixture(autouse=True)
+def own_registry(tmp_path_factory, monkeypatch) -> Path:
+    """No test sees, or disturbs, the runs of this user."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
+
+
+class Echo:
+    """An upstream that says back what it hears."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                threading.Thread(target=self._echo, args=(client,), daemon=True).start()
+
+    def _echo(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            while chunk := client.recv(4096):
+                client.sendall(chunk)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+class RealProxy:
+    """The embedded fault proxy with one link to an echo."""
+
+    def __init__(self, echo: Echo) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "harness.faultproxy", "--port", "0", "--seed", "1"],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        self.api = json.loads(self.process.stdout.readline())["api"]
+        wanted = {"name": LINK, "listen": "127.0.0.1:0", "upstream": echo.address}
+        self.listen = self.calls._call("POST", "/proxies", wanted)["listen"]
+
+    @property
+    def calls(self) -> ProxyCalls:
+        return ProxyCalls(self.api, time.monotonic() + HANG_GUARD_S)
+
+    def toxics(self) -> list[str]:
+        return [toxic["name"] for toxic in self.calls._call("GET", f"/proxies/{LINK.replace(' ', '%20')}/toxics")]
+
+    def connect(self) -> socket.socket:
+        host, port = self.listen.split(":")
+        return socket.create_connection((host, int(port)), timeout=HANG_GUARD_S)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def proxy() -> Iterator[RealProxy]:
+    echo = Echo()
+    real = RealProxy(echo)
+    yield real
+    real.stop()
+    echo.close()
