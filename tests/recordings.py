@@ -281,7 +281,7 @@ class Written:
             self.event(moment_s, Kind.BREAKER_CHANGED, service=service, breaker=link, **states)
             before = after
 
-    def metric(self, at_s: float, service: str, name: str, value: float, **labels: str) -> None:
+    def metric(self, at_s: float, service: str, name: str, value: float, /, **labels: str) -> None:
         """Write one sample."""
         self.row(Table.METRICS, at(at_s), service, name, json.dumps(labels, sort_keys=True), value)
 

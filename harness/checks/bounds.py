@@ -22,6 +22,7 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 FEWEST_FOR_A_SHARE = 20
 STATUS = {Answer.WITHIN: Status.PASS, Answer.BEYOND: Status.FAIL, Answer.OPEN: Status.UNKNOWN}
 _MOST_EVIDENCE = 5
+_FEWEST_BLOCKS = 12
 _COMPARE: Mapping[str, Callable[..., Any]] = {
     "<": np.less,
     "<=": np.less_equal,
@@ -167,14 +168,19 @@ def _in_blocks(requests: Requests, bad: Bools, window: Window) -> ShareInBlocks:
 
 
 def blocks_of(times_ns: NDArray[np.int64], window: Window) -> NDArray[np.int64]:
-    """Return the second of *window*, from 0, in which each moment lies."""
-    blocks: NDArray[np.int64] = (times_ns - window.start_ns) // NS_PER_S
+    """Return the block of *window*, from 0, in which each moment lies."""
+    blocks: NDArray[np.int64] = (times_ns - window.start_ns) // _block_ns(window)
     return blocks
 
 
 def block_count(window: Window) -> int:
-    """Return how many seconds *window* has, a begun one included."""
-    return max(1, -(-(window.end_ns - window.start_ns) // NS_PER_S))
+    """Return how many blocks *window* has, a begun one included."""
+    return max(1, -(-(window.end_ns - window.start_ns) // _block_ns(window)))
+
+
+def _block_ns(window: Window) -> int:
+    """A second; in short windows less, so that there are enough blocks to draw from."""
+    return min(NS_PER_S, max(1, (window.end_ns - window.start_ns) // _FEWEST_BLOCKS))
 
 
 def objectives_of(facts: Facts) -> BoundsOf:

@@ -39,13 +39,12 @@ class ShareInBlocks:
 
 
 def bootstrap_share(counted: ShareInBlocks, *, seed: int, confidence: float = 0.95) -> Interval:
-    """Return the percentile interval of a share; [0, 1] without rows."""
-    if not counted.of.sum():
+    """Return the percentile interval of a share; [0, 1] without rows. Blocks without rows are not drawn."""
+    filled = counted.of > 0
+    if not filled.any():
         return Interval(0.0, 1.0)
-    draws = _draws(len(counted.of), seed)
-    of = draws @ counted.of
-    bad = (draws @ counted.bad)[of > 0]
-    return _percentiles(bad / of[of > 0], confidence)
+    draws = _draws(int(filled.sum()), seed)
+    return _percentiles((draws @ counted.bad[filled]) / (draws @ counted.of[filled]), confidence)
 
 
 @dataclass(frozen=True, slots=True)
