@@ -35,8 +35,8 @@ class Row:
     unit: str
 
     def __str__(self) -> str:
-        held = "held" if self.value <= self.bound else "MISSED"
-        return f"{self.what:<44} {self.value:8.2f} {self.unit:<3} bound {self.bound:8.2f}  ratio {self.value / self.bound:5.2f}  {held}"
+        held, ratio = "held" if self.value <= self.bound else "MISSED", self.value / self.bound
+        return f"{self.what:<44} {self.value:8.2f} {self.unit:<3} bound {self.bound:7.1f}  ratio {ratio:5.2f}  {held}"
 
 
 def timed_run(scenario: str, *options: str) -> tuple[float, Recording]:

@@ -24,7 +24,7 @@ def fault_applied(facts: Facts) -> list[Finding]:
 
 def _applied(facts: Facts, number: int, fault: Fault) -> Finding:
     name = fault_name(number)
-    event = _last(facts, name, Kind.FAULT_APPLIED, Kind.SURGE_DELIVERED)
+    event = _last(facts, name, Kind.FAULT_APPLIED) or _last(facts, name, Kind.SURGE_DELIVERED)
     surged = _arrivals(facts, fault.surge, facts.fault_window(number)) if fault.surge else 0
     if event or surged:
         when = f"applied at {facts.offset_s(event.time_ns):.1f} s" if event else f"{surged} requests"
