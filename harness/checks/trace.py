@@ -31,11 +31,10 @@ def trace(facts: Facts, spec: TraceCheck) -> Iterator[Finding]:
 
 
 def _complete(facts: Facts, bound: Bound) -> Finding:
-    recovery_end_ns = facts.phase(Phase.RECOVERY).end_ns
-    last_ns = min(recovery_end_ns, facts.seen_until_ns) - _STILL_UNDER_WAY_NS
-    start_ns = facts.phase(Phase.BASELINE).start_ns
-    window = Window("baseline to recovery", start_ns, max(start_ns, last_ns))
-    rows = facts.everything.within(window)
+    start_ns, end_ns = facts.phase(Phase.BASELINE).start_ns, facts.phase(Phase.RECOVERY).end_ns
+    window = Window("baseline to recovery", start_ns, end_ns)
+    settled_ns = min(end_ns, facts.seen_until_ns) - _STILL_UNDER_WAY_NS
+    rows = facts.everything.within(Window("settled", start_ns, settled_ns))
     rows = rows.only(rows.ended(Outcome.OK, Outcome.FAILED, Outcome.REFUSED))
     complete = are_complete(facts.recording, rows.trace_keys, entry=facts.plan.target.entry)
     measured = measure_share(rows, complete, bound, window, seed=facts.seed)

@@ -59,5 +59,5 @@ def smallest_sample(allowed: float) -> int:
 
 def _would_do(share: float, rows: int, interval: Interval, allowed: float) -> int:
     """Intervals shrink with the root of the sample: how large must it be for this one to end at the limit?"""
-    gap = share - allowed
-    return ceil(rows * ((share - interval.low) / gap) ** 2) if gap > 0 else 0
+    gap, half = share - allowed, (interval.high - interval.low) / 2
+    return ceil(rows * (half / gap) ** 2) if gap > 0 else 0
