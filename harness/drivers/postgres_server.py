@@ -28,7 +28,8 @@ _SETTINGS = {
     "max_connections": "60",
     "autovacuum": "off",
     "log_min_messages": "warning",
-    "log_line_prefix": "%m ",
+    "log_line_prefix": "%m [%p] ",
+    "log_timezone": "UTC",
     "max_wal_size": "64MB",
 }
 

@@ -119,10 +119,11 @@ class LivingFault:
     async def _apply(self) -> None:
         try:
             await asyncio.to_thread(self._injector.apply)
-            if not await asyncio.to_thread(self._injector.confirm):
-                lifted_by = await asyncio.to_thread(self._injector.lifted_by)
-                msg = f"{self._name}: {self._fault.kind} on {self._fault.place} was accepted, and is not there"
-                raise HarnessError(f"{msg} (lifted by the {lifted_by})" if lifted_by else msg)
+            is_there = await asyncio.to_thread(self._injector.confirm)
+            if (lifted_by := await asyncio.to_thread(self._injector.lifted_by)) or not is_there:
+                how = f"and lifted by the {lifted_by}" if lifted_by else "and is not there"
+                msg = f"{self._name}: {self._fault.kind} on {self._fault.place} was accepted {how}"
+                raise HarnessError(msg)
         except HarnessError as problem:
             self._note(Kind.FAULT_FAILED, self._name, step="apply", cause=str(problem))
             raise
@@ -145,7 +146,7 @@ class LivingFault:
             raise RollbackError(msg, hint="`harness recover` tries again; then look at the proxy yourself")
         if lifted_by and self._is_applied:
             self._note(Kind.NOTE, self._name, text=f"{self._name} was lifted before its time, by the {lifted_by}")
-        if lifted_by != "reaper":  # which has told so itself
+        if not (lifted_by == "reaper" and self._is_applied):  # then the reaper has told when
             self._note(Kind.FAULT_UNDONE, self._name, by="harness")
 
     async def _count(self, *, final: bool = False) -> None:

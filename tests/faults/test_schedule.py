@@ -1,0 +1,218 @@
+"""The faults of a plan at their times, and taken back however it ends."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.faults import schedule as schedule_module
+from harness.faults.injector import UNKNOWN, Felt
+from harness.faults.schedule import FaultSchedule
+from harness.model.clock import NS_PER_MS, NS_PER_S, SteadyClock
+from harness.model.errors import HarnessError, RollbackError
+from harness.model.events import Kind
+from tests.faults.support import LINK, Heard, plan_with
+
+
+@dataclass
+class Rehearsed:
+    """An injector that does what the test says, and remembers what was asked of it."""
+
+    cause_of_apply: str = ""
+    is_there: bool = True
+    cause_of_undo: str = ""
+    lifted: str = ""
+    counted: Felt = UNKNOWN
+    slow_s: float = 0.0
+    asked: list[str] = field(default_factory=list)
+
+    def apply(self):
+        self.asked.append("apply")
+        time.sleep(self.slow_s)
+        if self.cause_of_apply:
+            raise HarnessError(self.cause_of_apply)
+
+    def confirm(self):
+        self.asked.append("confirm")
+        return self.is_there
+
+    def felt(self):
+        return self.counted
+
+    def undo(self):
+        time.sleep(self.slow_s)
+        self.asked.append("undo")
+        return self.cause_of_undo
+
+    def lifted_by(self):
+        return self.lifted
+
+
+class Somewhere:
+    proxy_api = "127.0.0.1:1"
+
+
+@pytest.fixture
+def rehearse(monkeypatch):
+    """Return a schedule of these faults, begun a second ago, whose injectors are the given ones."""
+
+    def make(*injectors, plan=None, heard=None):
+        heard = Heard() if heard is None else heard
+        names = {f"fault-{n + 1}": injector for n, injector in enumerate(injectors)}
+        monkeypatch.setattr(schedule_module, "injector_for", lambda fault, *, name, api, safety: names[name])
+        plan = plan or plan_with(*({"link": LINK, "latency": "1s"} for _ in injectors))
+        clock = SteadyClock()
+        begun = FaultSchedule(
+            plan, start_ns=clock.now_ns() - NS_PER_S, driver=Somewhere(), emit=heard.append, clock=clock, safety=None
+        )
+        return begun, heard
+
+    return make
+
+
+async def cancel_after(schedule, seconds, *, times=1):
+    task = asyncio.create_task(schedule.run())
+    for _ in range(times):
+        await asyncio.sleep(seconds)
+        task.cancel()
+    await asyncio.wait([task])
+    return task
+
+
+def short(**more):
+    return plan_with({"link": LINK, "latency": "1s", "duration": "100ms"}, **more)
+
+
+def test_a_fault_is_asked_applied_and_undone_in_this_order(rehearse):
+    injector = Rehearsed(counted=Felt(3, 400, 7))
+    schedule, heard = rehearse(injector, plan=short())
+    asyncio.run(schedule.run())
+    assert injector.asked == ["apply", "confirm", "undo"]
+    place = {"fault": "fault-1", "kind": "latency", "place": LINK}
+    felt = {"fault": "fault-1", "connections": 3, "bytes": 400, "first_felt_ns": 7}
+    assert [(event.kind, dict(event.fields)) for event in heard] == [
+        (Kind.FAULT_ASKED, place),
+        (Kind.FAULT_APPLIED, place),
+        (Kind.FAULT_FELT, felt),
+        (Kind.FAULT_UNDONE, {"fault": "fault-1", "by": "harness"}),
+        (Kind.FAULT_FELT, felt),
+    ]
+
+
+def test_what_cannot_be_counted_is_told_as_minus_one(rehearse):
+    schedule, heard = rehearse(Rehearsed(), plan=short())
+    asyncio.run(schedule.run())
+    assert heard.of(Kind.FAULT_FELT) == [{"fault": "fault-1", "connections": -1, "bytes": -1, "first_felt_ns": None}]
+
+
+def test_a_fault_waits_for_its_own_start(rehearse):
+    plan = plan_with({"link": LINK, "latency": "1s", "start": "300ms", "duration": "100ms"})
+    schedule, heard = rehearse(Rehearsed(), plan=plan)
+    asyncio.run(schedule.run())
+    asked, undone = (next(e.time_ns for e in heard if e.kind is kind) for kind in (Kind.FAULT_ASKED, Kind.FAULT_UNDONE))
+    assert asked >= schedule._start_ns + NS_PER_S + 300 * NS_PER_MS
+    assert undone >= schedule._start_ns + NS_PER_S + 400 * NS_PER_MS
+
+
+def test_cancelling_undoes_and_lets_the_cancellation_through(rehearse):
+    injectors = [Rehearsed(), Rehearsed()]
+    schedule, heard = rehearse(*injectors)
+    task = asyncio.run(cancel_after(schedule, 0.2))
+    assert task.cancelled()
+    assert [injector.asked[-1] for injector in injectors] == ["undo", "undo"]
+    assert len(heard.of(Kind.FAULT_UNDONE)) == 2
+
+
+def test_cancelling_while_a_fault_is_being_applied_undoes_it_afterwards(rehearse):
+    injector = Rehearsed(slow_s=0.3)
+    schedule, _ = rehearse(injector)
+    assert asyncio.run(cancel_after(schedule, 0.1)).cancelled()
+    assert injector.asked == ["apply", "confirm", "undo"]
+
+
+def test_cancelling_again_and_again_never_skips_the_undo(rehearse):
+    injector = Rehearsed(slow_s=0.3)
+    schedule, heard = rehearse(injector)
+    assert asyncio.run(cancel_after(schedule, 0.05, times=9)).cancelled()
+    assert injector.asked[-1] == "undo"
+    assert heard.of(Kind.FAULT_UNDONE) == [{"fault": "fault-1", "by": "harness"}]
+
+
+def test_cancelling_before_the_start_touches_nothing(rehearse):
+    injector = Rehearsed()
+    schedule, heard = rehearse(injector, plan=plan_with({"link": LINK, "latency": "1s", "start": "5s"}))
+    assert asyncio.run(cancel_after(schedule, 0.1)).cancelled()
+    assert (injector.asked, list(heard)) == ([], [])
+
+
+def test_a_fault_that_cannot_be_applied_ends_all_and_everything_is_undone(rehearse):
+    good, bad = Rehearsed(), Rehearsed(cause_of_apply="no such proxy")
+    schedule, heard = rehearse(good, bad)
+    with pytest.raises(HarnessError, match="no such proxy"):
+        asyncio.run(schedule.run())
+    assert (good.asked[-1], bad.asked) == ("undo", ["apply", "undo"])
+    assert heard.of(Kind.FAULT_FAILED) == [{"fault": "fault-2", "step": "apply", "cause": "no such proxy"}]
+
+
+def test_a_fault_that_is_not_there_after_it_was_accepted_is_not_applied(rehearse):
+    schedule, heard = rehearse(Rehearsed(is_there=False))
+    with pytest.raises(HarnessError, match="accepted and is not there"):
+        asyncio.run(schedule.run())
+    assert Kind.FAULT_APPLIED not in heard.kinds()
+
+
+def test_a_rollback_that_fails_outweighs_everything_else(rehearse):
+    stuck, bad = Rehearsed(cause_of_undo="timed out"), Rehearsed(cause_of_apply="no such proxy")
+    schedule, heard = rehearse(stuck, bad)
+    with pytest.raises(RollbackError, match="may still be in place: timed out"):
+        asyncio.run(schedule.run())
+    assert {"fault": "fault-1", "step": "undo", "cause": "timed out"} in heard.of(Kind.FAULT_FAILED)
+
+
+def test_a_rollback_that_fails_outweighs_a_cancellation(rehearse):
+    schedule, _ = rehearse(Rehearsed(cause_of_undo="timed out"))
+    task = asyncio.run(cancel_after(schedule, 0.2))
+    assert isinstance(task.exception(), RollbackError)
+
+
+@pytest.mark.parametrize(("lifted", "undone_events"), [("reaper", 0), ("somebody", 1)])
+def test_a_fault_that_was_lifted_early_is_told_once(lifted, undone_events, rehearse):
+    injector = Rehearsed()
+    schedule, heard = rehearse(injector, plan=plan_with({"link": LINK, "latency": "1s", "duration": "400ms"}))
+
+    async def run():
+        task = asyncio.create_task(schedule.run())
+        await asyncio.sleep(0.2)
+        injector.lifted = lifted
+        await task
+
+    asyncio.run(run())
+    assert heard.of(Kind.NOTE) == [{"text": f"fault-1 was lifted before its time, by the {lifted}"}]
+    assert len(heard.of(Kind.FAULT_UNDONE)) == undone_events
+
+
+def test_a_fault_that_is_lifted_while_it_is_applied_is_not_applied(rehearse):
+    schedule, heard = rehearse(Rehearsed(lifted="reaper"))
+    with pytest.raises(HarnessError, match="lifted by the reaper"):
+        asyncio.run(schedule.run())
+    assert Kind.FAULT_APPLIED not in heard.kinds()
+    assert heard.of(Kind.FAULT_UNDONE) == [{"fault": "fault-1", "by": "harness"}]
+
+
+def test_a_surge_stands_on_the_time_line_at_its_planned_edges(rehearse):
+    plan = plan_with({"surge": {"tenant": "acme", "times": 20}, "duration": "100ms"})
+    schedule, heard = rehearse(plan=plan)
+    asyncio.run(schedule.run())
+    begin = schedule._start_ns + NS_PER_S
+    assert [(e.kind, e.time_ns) for e in heard if e.kind is not Kind.FAULT_ASKED] == [
+        (Kind.FAULT_APPLIED, begin),
+        (Kind.FAULT_UNDONE, begin + 100 * NS_PER_MS),
+    ]
+
+
+def test_a_surge_that_is_cut_short_ends_when_it_is(rehearse):
+    schedule, heard = rehearse(plan=plan_with({"surge": {"tenant": "acme", "times": 20}}))
+    assert asyncio.run(cancel_after(schedule, 0.1)).cancelled()
+    (undone,) = [event.time_ns for event in heard if event.kind is Kind.FAULT_UNDONE]
+    assert schedule._start_ns + NS_PER_S < undone < schedule._start_ns + 8 * NS_PER_S
