@@ -6,13 +6,23 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AllowInfNan,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 from pydantic_core import core_schema
 
 from harness.model.base import Spec
 from harness.model.source import Source, did_you_mean, read_yaml, validate
 from harness.model.target import Objective, Target
 from harness.model.units import Bound, Duration, Share
+
+Rate = Annotated[PositiveFloat, AllowInfNan(False)]
 
 
 class Phase(Enum):
@@ -122,7 +132,7 @@ class Surge(Spec):
     """A tenant sends *times* its share of the load."""
 
     tenant: str
-    times: PositiveFloat
+    times: Rate
 
 
 TOXICS = ("latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data")
@@ -327,9 +337,7 @@ class Scenario(Spec):
     target: str | None = Field(
         default=None, description="Path of the target file, relative to this one; the sample stack without it."
     )
-    load: dict[str, dict[str, PositiveFloat]] = Field(
-        min_length=1, description="Arrivals a second: tenant -> flow -> rate."
-    )
+    load: dict[str, dict[str, Rate]] = Field(min_length=1, description="Arrivals a second: tenant -> flow -> rate.")
     arrivals: Annotated[str, Field(pattern="^(poisson|constant)$")] = "poisson"
     phases: Phases = Phases()
     quick: Phases = QUICK

@@ -41,14 +41,19 @@ class Source:
 def read_yaml(path: Path) -> Source:
     """Read *path*; a missing or malformed file, or a key given twice, is a UsageError with its position."""
     try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except FileNotFoundError:
-        msg = f"{path}: no such file"
+        return _parse(path, path.read_text(encoding="utf-8"))
+    except RecursionError:
+        msg = f"{path}: nested too deeply, or an alias that holds itself"
         raise UsageError(msg) from None
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read: {error}"
+        problem = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+        msg = f"{path}: {problem}"
         raise UsageError(msg) from None
+
+
+def _parse(path: Path, text: str) -> Source:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -74,7 +79,7 @@ def _plain(node: yaml.Node, location: Location, marks: dict[Location, tuple[int,
     try:
         return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        msg = f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}: not a valid value: {error}"
+        msg = f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}: not a valid value: {getattr(error, 'problem', error)}"
         raise UsageError(msg) from None
 
 

@@ -10,6 +10,7 @@ from pydantic_core import core_schema
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_YEAR_S = 366 * 86_400.0
 _SHARE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
 _BOUND = re.compile(r"(?P<op><=|>=|<|>)?\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|%)?")
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -19,13 +20,17 @@ def parse_duration_s(raw: object) -> float:
     """Turn "250ms", "10s", "2m" into seconds.
 
     Raises:
-        ValueError: anything else, a bare number included: 10 what?
+        ValueError: anything else, a bare number included: 10 what? Nor is anything longer than a year a duration here.
     """
     match = _DURATION.fullmatch(raw.strip()) if isinstance(raw, str) else None
     if match is None:
         msg = f"expected a duration with its unit such as '250ms', '10s' or '2m', got {raw!r}"
         raise ValueError(msg)
-    return round(float(match["number"]) * _SECONDS[match["unit"]], 9)
+    seconds = float(match["number"]) * _SECONDS[match["unit"]]
+    if seconds > _YEAR_S:
+        msg = f"expected a duration of at most a year, got {raw!r}"
+        raise ValueError(msg)
+    return round(seconds, 9)
 
 
 def format_duration(seconds: float) -> str:

@@ -35,7 +35,7 @@ def test_a_failure_shows_value_bound_sample_count_window_and_worst_traces(new_ru
     shown = (finding.subject, finding.status, finding.value, finding.bound, finding.samples, finding.window.name)
     assert shown == ("globex browse errors", Status.FAIL, "100%", "< 0.5%", 60, "fault")
     assert (finding.tenant, finding.flow, finding.cause) == ("globex", "browse", None)
-    assert [line.text for line in finding.evidence][0] == "status 500 after 20 ms, at 12.1 s"
+    assert finding.evidence[0].text == "status 500 after 20 ms, at 12.1 s"
     assert len(finding.evidence) == 5
 
 
