@@ -139,7 +139,7 @@ class LocalDriver:
             made = await asyncio.shield(databases)
             assert made is not None
             installed, template = made
-            data = await postgres_server.copy_template(installed, template, name)
+            data = await postgres_server.copy_template(installed, template, name, self._plain_environment())
             await self._with_a_free_port(name, lambda: self._database_launch(installed, name, data), self._ask_database)
         else:
             await asyncio.shield(databases)  # initdb is soon done if eight services do not fight it for the processors

@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from harness.drivers.process import Launch
 from harness.model.errors import TargetError
 
 SUPERUSER = "postgres"
-_INITDB_LIMIT_S = 30.0
+_RUN_LIMIT_S = 30.0
 _CONNECT_LIMIT_S = 2.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -47,6 +46,25 @@ async def make_template(installed: Installed, home: Path, environment: Mapping[s
     template = home / "template"
     command = [str(installed.bin / "initdb"), "--pgdata", str(template), "--username", SUPERUSER, "--auth", "trust"]
     command += ["--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions", "--wal-segsize", "1"]
+    code, said = await _run(installed, command, environment)
+    if code != 0:
+        msg = f"initdb failed (exit code {code}): {said}"
+        raise TargetError(msg, hint=f"is there room below {home.parent}?")
+    return template
+
+
+async def copy_template(installed: Installed, template: Path, name: str, environment: Mapping[str, str]) -> Path:
+    """Give one server its own data folder."""
+    data = template.parent / name
+    code, said = await _run(installed, ["cp", "-a", str(template), str(data)], environment)
+    if code != 0:
+        msg = f"the data of {name} cannot be made: {said}"
+        raise TargetError(msg, hint=f"is there room below {installed.parent}?")
+    return data
+
+
+async def _run(installed: Installed, command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a short program as the servers' user; return its exit code and words. Cancelling ends it first."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env=dict(environment),
@@ -58,30 +76,14 @@ async def make_template(installed: Installed, home: Path, environment: Mapping[s
         **_as(installed.user),
     )
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), _INITDB_LIMIT_S)
+        said, _ = await asyncio.wait_for(process.communicate(), _RUN_LIMIT_S)
+    except TimeoutError:
+        said = f"it did not end within {_RUN_LIMIT_S:g}s".encode()
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode != 0:
-        msg = f"initdb failed (exit code {process.returncode}): {said.decode(errors='replace').strip()}"
-        raise TargetError(msg, hint=f"is there room below {home.parent}?")
-    return template
-
-
-async def copy_template(installed: Installed, template: Path, name: str) -> Path:
-    """Give one server its own data folder."""
-    data = template.parent / name
-    done = await asyncio.to_thread(_copy, template, data, installed.user)
-    if done.returncode != 0:
-        msg = f"the data of {name} cannot be made: {done.stderr.strip()}"
-        raise TargetError(msg, hint=f"is there room below {installed.parent}?")
-    return data
-
-
-def _copy(template: Path, data: Path, user: int | None) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["cp", "-a", str(template), str(data)], capture_output=True, text=True, check=False, **_as(user)
-    )
+            await process.wait()
+    return process.returncode or 0, said.decode(errors="replace").strip()
 
 
 def server_launch(

@@ -36,13 +36,24 @@ async def until_ready(running: Running, ask: Ask, *, port: int, host: str, limit
     while time.monotonic() < give_up:
         if running.ended.is_set():
             raise _ended(running, host, port)
-        answer = await ask()
+        answer = await _unless_ended(running, ask)
         if not answer and not running.ended.is_set():
             running.is_starting = False
             return
         await asyncio.sleep(_POLL_S)
     msg = f"{running.launch.name} is not ready after {limit_s:g}s: {answer}"
     raise TargetError(_with_last_words(msg, running), hint=f"its log is {running.launch.log}")
+
+
+async def _unless_ended(running: Running, ask: Ask) -> str:
+    """Ask; do not wait for an answer at an address where *running* is no more and perhaps somebody else is."""
+    asking, ending = asyncio.ensure_future(ask()), asyncio.create_task(running.ended.wait())
+    try:
+        await asyncio.wait([asking, ending], return_when=asyncio.FIRST_COMPLETED)
+        return asking.result() if asking.done() else "it ended"
+    finally:
+        asking.cancel()
+        ending.cancel()
 
 
 def crash_of(running: Running) -> TargetError:
