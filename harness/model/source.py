@@ -79,7 +79,8 @@ def _plain(node: yaml.Node, location: Location, marks: dict[Location, tuple[int,
     try:
         return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        msg = f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}: not a valid value: {getattr(error, 'problem', error)}"
+        problem = getattr(error, "problem", error)
+        msg = f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}: not a valid value: {problem}"
         raise UsageError(msg) from None
 
 
