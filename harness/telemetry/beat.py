@@ -31,6 +31,8 @@ class Beat:
             due_s = max(due_s + self._interval_s, loop.time())
 
     async def _ends_within(self, seconds: float) -> bool:
+        if self._ended.is_set():
+            return True  # asked for here: without time to wait, wait_for does not look
         try:
             await asyncio.wait_for(self._ended.wait(), max(0.0, seconds))
         except TimeoutError:

@@ -34,7 +34,7 @@ class Exposition:
 
     def samples(self, text: str) -> Iterator[Sample]:
         """Yield the samples that are kept: counters, gauges, sums, counts. Lines that make no sense are passed over."""
-        for line in text.splitlines():
+        for line in text.split("\n"):  # a label may hold any other kind of line end
             if not line.startswith(KEPT):
                 continue
             name = line[: line.index("{")] if "{" in line else line.partition(" ")[0]

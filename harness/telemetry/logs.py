@@ -17,7 +17,7 @@ _KNOWN = ("time", "timestamp", "severity", "level", "service", "body", "message"
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)? ?(Z|UTC|GMT|[+-]\d\d:?\d\d)?", re.ASCII
 )
-_POSTGRES = re.compile(r"\[\d+\](?: \S+)? ?(?P<severity>[A-Z]+\d?): +(?P<body>.*)")
+_POSTGRES = re.compile(r"\[\d+\](?: \S+)?? (?P<severity>[A-Z]+\d?): +(?P<body>.*)")
 _PLAIN = re.compile(
     r"(?:\[?(?P<severity>DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|PANIC)\]?[:\s] *)?(?P<body>.*)"
 )

@@ -67,7 +67,7 @@ class OtlpReceiver:
             return web.Response(status=415, text=f"only {_PROTOBUF} is understood")
         try:
             self._waiting.append(ExportTraceServiceRequest.FromString(await request.read()))
-        except (DecodeError, web.HTTPException, ValueError):
+        except (DecodeError, web.RequestPayloadError, web.HTTPException):
             self._malformed += 1
             return web.Response(status=400, text="not an ExportTraceServiceRequest")
         return web.Response(content_type=_PROTOBUF)
