@@ -58,15 +58,19 @@ class RealProxy:
         )
         assert self.process.stdout is not None
         self.api = json.loads(self.process.stdout.readline())["api"]
-        wanted = {"name": LINK, "listen": "127.0.0.1:0", "upstream": echo.address}
-        self.listen = self.calls._call("POST", "/proxies", wanted)["listen"]
+        self._echo = echo
+        self.listen = self.add_link(LINK)
 
     @property
     def calls(self) -> ProxyCalls:
         return ProxyCalls(self.api, time.monotonic() + HANG_GUARD_S)
 
-    def toxics(self) -> list[str]:
-        return [toxic["name"] for toxic in self.calls._call("GET", f"/proxies/{LINK.replace(' ', '%20')}/toxics")]
+    def add_link(self, name: str) -> str:
+        wanted = {"name": name, "listen": "127.0.0.1:0", "upstream": self._echo.address}
+        return self.calls._call("POST", "/proxies", wanted)["listen"]
+
+    def toxics(self, link: str = LINK) -> list[str]:
+        return [toxic["name"] for toxic in self.calls._call("GET", f"/proxies/{link.replace(' ', '%20')}/toxics")]
 
     def connect(self) -> socket.socket:
         host, port = self.listen.split(":")

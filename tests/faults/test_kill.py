@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from harness.faults.marked import marked_processes
 from harness.faults.registry import registered
-from tests.faults.support import HANG_GUARD_S, events_in, wait_until
+from tests.faults.support import HANG_GUARD_S, LINK, events_in, wait_until
 
 LIMIT_S = 5.0
 LEASE_S = 1.0
@@ -25,10 +26,10 @@ LEASE_S = 1.0
 def start_victim(tmp_path, proxy):
     started = []
 
-    def start(*, lease_s=LEASE_S, hold_s=600.0):
+    def start(*, link=LINK, hold_s=600.0):
         run = tmp_path / f"run-{uuid.uuid4().hex}"
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.victim", str(run), proxy.api, str(lease_s), str(hold_s)],
+            [sys.executable, "-m", "tests.faults.victim", str(run), proxy.api, link, str(LEASE_S), str(hold_s)],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -47,23 +48,23 @@ def journalled(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "undo.jsonl").read_text().splitlines()]
 
 
-def remains(run: Path, proxy) -> dict:
+def remains(run: Path, proxy, link=LINK) -> dict:
     """Return everything of a run that still exists."""
     folders = [Path(entry["path"]) for entry in journalled(run) if entry.get("what") == "folder"]
     return {
         "processes": [marked.process.pid for marked in marked_processes(run.name)],
         "folders": [str(folder) for folder in folders if folder.exists()],
-        "toxics": proxy.toxics(),
-        "registered": [path.name for path, _ in registered()],
+        "toxics": proxy.toxics(link),
+        "registered": [path.name for path, registration in registered() if registration.run_id == run.name],
     }
 
 
 NOTHING = {"processes": [], "folders": [], "toxics": [], "registered": []}
 
 
-def wait_until_nothing_remains(run, proxy):
+def wait_until_nothing_remains(run, proxy, link=LINK):
     give_up = time.monotonic() + LIMIT_S
-    while (left := remains(run, proxy)) != NOTHING and time.monotonic() < give_up:
+    while (left := remains(run, proxy, link)) != NOTHING and time.monotonic() < give_up:
         time.sleep(0.05)
     return left
 
@@ -77,12 +78,21 @@ def wait_until_all_is_up(run):
     wait_until(lambda: len(told(run, "process.started")) == 3, "the stack is started")
 
 
-@pytest.mark.parametrize("trial", range(10))
-def test_kill_9_at_a_random_moment_leaves_nothing(trial, start_victim, proxy):
-    process, run = start_victim()
-    time.sleep(random.Random(trial).uniform(0, 1.6))
-    os.kill(process.pid, signal.SIGKILL)
-    assert wait_until_nothing_remains(run, proxy) == NOTHING
+def in_trials(count, trial):
+    """Run `trial(number)` so often, three at a time; return what each left."""
+    with ThreadPoolExecutor(3) as threads:
+        return list(threads.map(trial, range(count)))
+
+
+def test_kill_9_at_a_random_moment_leaves_nothing(start_victim, proxy):
+    def trial(number):
+        proxy.add_link(f"link-{number}")
+        process, run = start_victim(link=f"link-{number}")
+        time.sleep(random.Random(number).uniform(0, 1.6))
+        os.kill(process.pid, signal.SIGKILL)
+        return wait_until_nothing_remains(run, proxy, f"link-{number}")
+
+    assert in_trials(10, trial) == [NOTHING] * 10
     assert proxy.process.poll() is None  # it was not ours
 
 
@@ -136,7 +146,7 @@ def test_a_stopped_harness_loses_its_faults_and_keeps_its_stack(start_victim, pr
 
 
 def test_a_harness_that_wakes_up_again_says_that_its_faults_were_lifted(start_victim, proxy):
-    process, run = start_victim(hold_s=6)
+    process, run = start_victim(hold_s=5)
     wait_until_all_is_up(run)
     os.kill(process.pid, signal.SIGSTOP)
     wait_until(lambda: not proxy.toxics(), "the faults are gone", limit_s=LEASE_S + 1)
@@ -152,16 +162,19 @@ def test_a_harness_that_wakes_up_again_says_that_its_faults_were_lifted(start_vi
     assert remains(run, proxy) == NOTHING
 
 
-@pytest.mark.parametrize("trial", range(4))
-def test_kill_9_of_a_harness_that_was_stopped_at_a_random_moment_leaves_nothing(trial, start_victim, proxy):
-    process, run = start_victim()
-    time.sleep(random.Random(trial).uniform(0, 0.5))  # perhaps between writing a fault down and placing it
-    os.kill(process.pid, signal.SIGSTOP)
-    time.sleep(LEASE_S * 1.5)
-    os.kill(process.pid, signal.SIGCONT)
-    time.sleep(0.3)
-    os.kill(process.pid, signal.SIGKILL)
-    assert wait_until_nothing_remains(run, proxy) == NOTHING
+def test_kill_9_of_a_harness_that_was_stopped_at_a_random_moment_leaves_nothing(start_victim, proxy):
+    def trial(number):
+        proxy.add_link(f"link-{number}")
+        process, run = start_victim(link=f"link-{number}")
+        time.sleep(random.Random(number).uniform(0, 0.5))  # perhaps between writing a fault down and placing it
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(LEASE_S * 1.5)
+        os.kill(process.pid, signal.SIGCONT)
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGKILL)
+        return wait_until_nothing_remains(run, proxy, f"link-{number}")
+
+    assert in_trials(6, trial) == [NOTHING] * 6
 
 
 def test_a_harness_that_ends_well_leaves_nothing_and_no_reaper_event(start_victim, proxy):

@@ -15,7 +15,7 @@ from harness.model.events import Kind
 from harness.model.plan import Plan
 from harness.model.target import Target
 from harness.recording.event_log import EventLog
-from tests.faults.support import LINK, plan_with
+from tests.faults.support import plan_with
 
 # It starts a child in a session of its own, of which no journal tells.
 SERVICE = """
@@ -52,7 +52,7 @@ class Foreign:
         self.proxy_api = api
 
 
-async def main(run: Path, api: str, lease_s: float, hold_s: float) -> None:
+async def main(run: Path, api: str, link: str, lease_s: float, hold_s: float) -> None:
     """Start everything, break something, and wait to be killed; after *hold_s* end as a harness should."""
     clock, log = SteadyClock(), EventLog(run)
     safety = Safety(run, run_id=run.name, lease_s=lease_s, emit=log.append, clock=clock)
@@ -63,7 +63,7 @@ async def main(run: Path, api: str, lease_s: float, hold_s: float) -> None:
         await safety.start()
         print("safe", flush=True)
         schedule = FaultSchedule(
-            faults(hold_s), start_ns=clock.now_ns() - NS_PER_S, driver=Foreign(api), emit=log.append, clock=clock,
+            faults(link, hold_s), start_ns=clock.now_ns() - NS_PER_S, driver=Foreign(api), emit=log.append, clock=clock,
             safety=safety,
         )  # fmt: skip
         await asyncio.gather(driver.start(), schedule.run())
@@ -74,17 +74,17 @@ async def main(run: Path, api: str, lease_s: float, hold_s: float) -> None:
         log.close()
 
 
-def faults(hold_s: float) -> Plan:
+def faults(link: str, hold_s: float) -> Plan:
     """Return a plan whose faults begin at once."""
     duration = {"duration": f"{hold_s:g}s"}
     return plan_with(
-        {"link": LINK, "latency": "50ms", **duration},
-        {"link": LINK, "timeout": "0s", "stream": "upstream", **duration},
+        {"link": link, "latency": "50ms", **duration},
+        {"link": link, "timeout": "0s", "stream": "upstream", **duration},
         fault_s="600s",
     )
 
 
 if __name__ == "__main__":
     Path(sys.argv[1]).mkdir(parents=True)
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])))
+    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:4], float(sys.argv[4]), float(sys.argv[5])))
     print(Kind.RUN_ENDED.value, flush=True)
