@@ -91,30 +91,34 @@ def show(bound: Bound, value: float) -> str:
     return "never" if isinf(value) else bound.show(value)
 
 
-def judge_pairs(facts: Facts, pairs: Iterable[Pair], window: Window, bounds_of: BoundsOf) -> list[Finding]:
+def judge_pairs(
+    facts: Facts, pairs: Iterable[Pair], window: Window, bounds_of: BoundsOf, *, lenders: Sequence[Pair] = ()
+) -> list[Finding]:
     """Judge each pair by its own bounds in *window*: one finding a pair and measure.
 
-    A pair with fewer requests than any decision needs borrows those of the other pairs of its flow, and passes with
-    them only if none of its own is bad.
+    A pair with fewer requests than any decision needs borrows those of the others (or of *lenders*) in its flow, and
+    passes with them only if none of its own is bad.
     """
-    everyone = tuple(pairs)
-    findings = []
-    for pair in everyone:
-        own = facts.requests.of(pair).within(window)
-        for name, bound in bounds_of(pair).items():
-            measured, note = measure(own, name, bound, window, seed=facts.seed), ""
-            if 0 < measured.samples < FEWEST and not measured.bad:
-                peers = [p for p in everyone if p.flow == pair.flow and bounds_of(p).get(name) == bound]
-                lent = measure(facts.requests.of(*peers).within(window), name, bound, window, seed=facts.seed)
-                if lent.status is Status.PASS:
-                    measured, note = lent, _borrowed(measured.samples, pair.flow, len(peers))
-            findings.append(finding_of(facts, f"{pair.tenant} {pair.flow} {name}", measured, bound, window))
-            findings[-1] = replace(findings[-1], tenant=pair.tenant, flow=pair.flow, reason=note or findings[-1].reason)
-    return findings
+    judged = tuple(pairs)
+    group = lenders or judged
+    return [
+        _judge_bound(facts, pair, name, bound, window, [p for p in group if bounds_of(p).get(name) == bound])
+        for pair in judged
+        for name, bound in bounds_of(pair).items()
+    ]
 
 
-def _borrowed(own: int, flow: str, peers: int) -> str:
-    return f"Only {own} requests of its own, all within the bound: decided with the {flow} of {peers} tenants together."
+def _judge_bound(facts: Facts, pair: Pair, name: str, bound: Bound, window: Window, lenders: Sequence[Pair]) -> Finding:
+    measured = measure(facts.requests.of(pair).within(window), name, bound, window, seed=facts.seed)
+    note = ""
+    if 0 < measured.samples < FEWEST and not measured.bad:
+        together = [other for other in lenders if other.flow == pair.flow]
+        lent = measure(facts.requests.of(*together).within(window), name, bound, window, seed=facts.seed)
+        if lent.status is Status.PASS:
+            note = f"Only {measured.samples} requests of its own, all good: {len(together)} tenants decide together."
+            measured = lent
+    found = finding_of(facts, f"{pair.tenant} {pair.flow} {name}", measured, bound, window)
+    return replace(found, tenant=pair.tenant, flow=pair.flow, reason=note or found.reason)
 
 
 def finding_of(facts: Facts, subject: str, measured: Measured, bound: Bound, window: Window) -> Finding:

@@ -101,4 +101,8 @@ def steady_after(facts: Facts) -> list[Finding]:
     thin = [p for p in facts.loaded if len(facts.requests.of(p).within(windows[0])) < FEWEST]
     rest = [pair for pair in facts.loaded if pair not in thin]
     bounds_of = objectives_of(facts)
-    return [f for pairs, w in zip((rest, thin), windows, strict=True) for f in judge_pairs(facts, pairs, w, bounds_of)]
+    return [
+        finding
+        for pairs, window in zip((rest, thin), windows, strict=True)
+        for finding in judge_pairs(facts, pairs, window, bounds_of, lenders=facts.loaded)
+    ]

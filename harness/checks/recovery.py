@@ -44,7 +44,7 @@ def _judge(facts: Facts, pair: Pair, bounds: Mapping[str, Bound], window: Window
         samples=len(back.rows),
         window=window,
         cause=Cause.TOO_FEW_SAMPLES if status is Status.UNKNOWN else None,
-        reason=_too_few(window, spec.within) if status is Status.UNKNOWN else late,
+        reason=_too_few(window, spec.within, len(back.rows)) if status is Status.UNKNOWN else late,
         evidence=next((evidence(facts, m.worst) for _, m in back.at_limit if m.bad), ()) if late else (),
         tenant=pair.tenant,
         flow=pair.flow,
@@ -52,13 +52,21 @@ def _judge(facts: Facts, pair: Pair, bounds: Mapping[str, Bound], window: Window
 
 
 def _return(facts: Facts, pair: Pair, bounds: Mapping[str, Bound], window: Window, within_s: float) -> _Return:
-    rows = facts.requests.of(pair).within(window)
+    rows = _enough(facts, pair, bounds, window)
     seconds = (window.end_ns - window.start_ns) // NS_PER_S
     rests = (_rest(window, second) for second in range(seconds + 1))
     after_s = next((s for s, rest in enumerate(rests) if _holds(facts, rows, bounds, rest)), None)
     limit = _rest(window, within_s)
     measured = ((name, measure(rows.within(limit), name, b, limit, seed=facts.seed)) for name, b in bounds.items())
     return _Return(after_s, tuple(measured) if limit.start_ns < limit.end_ns else (), rows)
+
+
+def _enough(facts: Facts, pair: Pair, bounds: Mapping[str, Bound], window: Window) -> Requests:
+    """Return the pair's requests; if there are too few to decide anything, and all good, its whole flow's."""
+    own = facts.requests.of(pair).within(window)
+    if not 0 < len(own) < FEWEST or any(measure(own, n, b, window, seed=facts.seed).bad for n, b in bounds.items()):
+        return own
+    return facts.requests.of(*(other for other in facts.loaded if other.flow == pair.flow)).within(window)
 
 
 def _rest(window: Window, after_s: float) -> Window:
@@ -81,8 +89,8 @@ def _status(back: _Return, within_s: float) -> Status:
     return Status.PASS if all_held else Status.UNKNOWN
 
 
-def _too_few(window: Window, within_s: float) -> str:
+def _too_few(window: Window, within_s: float, requests: int) -> str:
     seen_s = (window.end_ns - window.start_ns) / NS_PER_S
-    if seen_s <= within_s:
+    if seen_s <= within_s and requests >= FEWEST:
         return f"The run ended {seen_s:.0f} s after the fault, too early to tell: make the recovery phase longer."
     return "Too few requests after the fault to decide it: make the recovery phase longer, or load it more."

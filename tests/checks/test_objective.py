@@ -181,6 +181,14 @@ def test_a_target_that_is_still_out_of_objective_at_the_end_fails(new_run):
     assert [(f.subject, f.status, f.value) for f in failed] == [("globex checkout errors", Status.FAIL, "92.3%")]
 
 
+def test_flows_with_hardly_any_load_even_then_borrow_from_the_other_tenants(new_run):
+    written = all_is_well(new_run(load={"acme": {"browse": 0.3}, "globex": {"browse": 6}}, blast_radius={}))
+    assert told(written.read(), "steady_after")[2:] == [
+        ("acme browse errors", "pass", "0%"),
+        ("acme browse p95", "pass", "20 ms"),
+    ]
+
+
 def test_flows_with_hardly_any_load_are_looked_at_for_longer(new_run):
     written = all_is_well(new_run(load={"acme": {"browse": 0.9, "checkout": 4}}))
     windows = {f.flow: f.window.end_ns - f.window.start_ns for f in found(written.read(), "steady_after")}

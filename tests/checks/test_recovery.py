@@ -49,6 +49,26 @@ def test_whoever_is_back_before_a_short_run_ends_passes_all_the_same(new_run):
     assert told(recording, "recovery")[1] == ("acme checkout", "pass", "2 s after the fault")
 
 
+def test_a_pair_with_hardly_any_requests_borrows_those_of_its_flow(new_run):
+    load = {"acme": {"browse": 6}, "globex": {"browse": 0.3}}
+    findings = found(all_is_well(new_run(CHECK, load=load, blast_radius={})).read(), "recovery")
+    assert [(f.tenant, f.status, f.samples) for f in findings] == [
+        ("acme", Status.PASS, 60),
+        ("globex", Status.PASS, 63),
+    ]
+
+
+def test_it_borrows_nothing_if_one_of_its_own_is_bad(new_run):
+    written = all_is_well(new_run(CHECK, load={"acme": {"browse": 6}, "globex": {"browse": 0.3}}, blast_radius={}))
+    written.request("globex", "browse", 30, status=500)
+    finding = found(written.read(), "recovery")[1]
+    assert (finding.status, finding.samples) == (Status.UNKNOWN, 4)
+    assert (
+        finding.reason
+        == "Too few requests after the fault to decide it: make the recovery phase longer, or load it more."
+    )
+
+
 def test_without_requests_after_the_fault_nothing_is_decided(new_run):
     recording = all_is_well(new_run(CHECK), but=[Stretch(22, 32, "acme", "checkout")]).read()
     finding = found(recording, "recovery")[1]

@@ -18,7 +18,9 @@ def numbered(written, tries):
 
 def test_calls_that_are_tried_once_pass(new_run):
     recording = all_is_well(new_run(CHECK)).read()
-    assert told(recording, "retries") == [(PAY, "pass", "1.00 attempts a call (80 for 80)")]
+    assert told(recording, "retries") == [
+        (PAY, "pass", "1.00 times as many calls a span as in the baseline (80 for 80 spans)")
+    ]
 
 
 def test_a_retry_storm_fails_with_the_spans_that_made_it(new_run):
@@ -33,7 +35,9 @@ def test_attempts_without_numbers_are_counted_by_the_span_that_made_them(new_run
         trace, parent = written.new_id(16), written.new_id(8)
         for attempt in range(3):
             written.span(trace, "orders", "client", 12 + fifth / 5 + attempt / 20, 40, parent=parent, link=PAY)
-    assert told(written.read(), "retries") == [(PAY, "fail", "3.00 attempts a call (150 for 50)")]
+    assert told(written.read(), "retries") == [
+        (PAY, "fail", "3.00 times as many calls a span as in the baseline (150 for 50 spans)")
+    ]
 
 
 def test_a_caller_that_numbers_its_attempts_may_call_twice_from_one_span(new_run):
