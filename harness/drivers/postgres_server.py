@@ -18,6 +18,8 @@ from harness.model.errors import TargetError
 SUPERUSER = "postgres"
 _RUN_LIMIT_S = 30.0
 _CONNECT_LIMIT_S = 2.0
+_MEMORY = "mmap"  # within the data folder: /dev/shm would keep what a killed server held
+_HASTE_S = 0.5
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -30,6 +32,7 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] ",
     "log_timezone": "UTC",
     "max_wal_size": "64MB",
+    "dynamic_shared_memory_type": _MEMORY,
 }
 
 
@@ -46,6 +49,8 @@ async def make_template(installed: Installed, home: Path, environment: Mapping[s
     template = home / "template"
     command = [str(installed.bin / "initdb"), "--pgdata", str(template), "--username", SUPERUSER, "--auth", "trust"]
     command += ["--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions", "--wal-segsize", "1"]
+    if _major(installed) >= 16:
+        command += ["--set", f"dynamic_shared_memory_type={_MEMORY}"]
     code, said = await _run(installed, command, environment)
     if code != 0:
         msg = f"initdb failed (exit code {code}): {said}"
@@ -81,8 +86,7 @@ async def _run(installed: Installed, command: Sequence[str], environment: Mappin
         said = f"it did not end within {_RUN_LIMIT_S:g}s".encode()
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await _end(process)
     return process.returncode or 0, said.decode(errors="replace").strip()
 
 
@@ -90,10 +94,27 @@ def server_launch(
     installed: Installed, *, name: str, data: Path, port: int, log: Path, environment: Mapping[str, str]
 ) -> Launch:
     """Return how to start a server on *data*. It is stopped by SIGQUIT: at once; its data is thrown away."""
-    newer = {"io_method": "sync"} if installed.version.partition(".")[0] >= "18" else {}
+    newer = {"io_method": "sync"} if _major(installed) >= 18 else {}
     settings = [part for key, value in (_SETTINGS | newer).items() for part in ("-c", f"{key}={value}")]
     command = [str(installed.bin / "postgres"), "-D", str(data), "-p", str(port), *settings]
-    return Launch(name, command, environment, log, stop_signal=signal.SIGQUIT, cwd="/", user=installed.user)
+    return Launch(
+        name, command, environment, log, stop_signal=signal.SIGQUIT, haste_s=_HASTE_S, cwd="/", user=installed.user
+    )
+
+
+def _major(installed: Installed) -> int:
+    digits = installed.version.partition(".")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a program and what it started; initdb gives back its shared memory if it is asked politely."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _HASTE_S)
+            return
 
 
 async def make_database(host: str, port: int, database: str) -> None:

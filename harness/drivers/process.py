@@ -28,6 +28,7 @@ class Launch:
     environment: Mapping[str, str]
     log: Path
     stop_signal: int = signal.SIGTERM
+    haste_s: float = 0.0  # how long even a stop in haste waits for it
     cwd: str | None = None
     user: int | None = None  # another user than ours, when we are root and the program must not be
     stdout: int | None = None  # a pipe for its first words instead of the log
@@ -94,9 +95,11 @@ class Nursery:
     async def stop(self, running: Running, *, polite_s: float, urgent: asyncio.Event) -> None:
         """Ask a process to end, and make sure that its group does; *urgent* cuts the politeness short."""
         running.is_expected_to_end = True
-        if running.code is None and not urgent.is_set():
+        haste_s = running.launch.haste_s
+        if running.code is None and (haste_s or not urgent.is_set()):
             running.signal(running.launch.stop_signal)
             await _first_of(running.ended, urgent, limit_s=polite_s)
+            await _first_of(running.ended, limit_s=haste_s)
         running.signal(signal.SIGKILL)
         await _first_of(running.ended, limit_s=_CERTAIN_S)
         if running.ended.is_set():

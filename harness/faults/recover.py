@@ -1,6 +1,7 @@
 """`harness recover`: clean up after runs whose harness and reaper are both gone, and say what was found."""
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from harness.faults.journal import RunMark, outstanding
 from harness.faults.logbook import Logbook, describe
 from harness.faults.marked import Identity, Marked, marked_processes
 from harness.faults.registry import Registered, registered
-from harness.faults.undo import Undone, undo_all
+from harness.faults.undo import MARKED_POLITE_S, Undone, undo_all
 from harness.model.clock import SteadyClock
 
 _REAPER_LIMIT_S = 6.0
@@ -98,7 +99,8 @@ def _wait_for_reaper(run: Registered) -> None:
 def _end_orphans(report: RecoverReport) -> None:
     """End what carries the mark of a run whose harness is no more, also where no journal tells of it."""
     orphans = list(_orphans())
-    left = {process.pid for process in end_processes([(marked.process, 0) for marked in orphans], polite_s=0)}
+    asked = [(marked.process, signal.SIGINT) for marked in orphans]
+    left = {process.pid for process in end_processes(asked, polite_s=MARKED_POLITE_S)}
     for marked in orphans:
         said = _describe_orphan(marked)
         report.found.append(said)

@@ -4,6 +4,7 @@ faults -> processes -> everything that carries the run's mark -> folders
 """
 
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from harness.faults.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneErro
 
 FAULTS_LIMIT_S = 1.6
 FOLDER_PREFIX = "harness-"
+MARKED_POLITE_S = 0.4  # SIGINT ends everything, and lets an initdb or a database give back its shared memory
 _TRIES = 5
 
 
@@ -134,7 +136,7 @@ def _end_run(run: RunMark) -> str:
         found = [marked.process for marked in marked_processes(run.run_id) if str(marked.owner) == run.owner]
         if not found:
             return ""
-        left = end_processes([(process, 0) for process in found], polite_s=0)
+        left = end_processes([(process, signal.SIGINT) for process in found], polite_s=MARKED_POLITE_S)
     return f"processes do not end: {', '.join(str(process.pid) for process in left)}" if left else ""
 
 
