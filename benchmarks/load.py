@@ -31,7 +31,7 @@ from harness.model.plan import Plan
 
 STALL_S = 2.0
 STALL_AFTER_S = 2.5
-BOUND_ERROR = 0.02  # of the true p99
+BOUND_ERROR = 0.05  # of the true p99: 400 answers that come at once take their time as well
 BOUND_LAG_MS = 20.0
 BOUND_CPU_US = 1000.0
 
@@ -190,7 +190,7 @@ def stalled(run: Path) -> None:
     report(
         what,
         f"{reported_ms:.0f} / {true_ms:.0f} ms = {reported_ms / true_ms:.3f}",
-        "1 +- 0.02",
+        f"1 +- {BOUND_ERROR:g}",
         held=error <= BOUND_ERROR,
     )
     service_ms = float(((measured.rows.end - measured.rows.start) / NS_PER_MS).quantile(0.99))
