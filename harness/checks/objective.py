@@ -57,7 +57,7 @@ def _slower_finding(pair: Pair, window: Window, p95_ms: tuple[float, float], rat
         check="",
         subject=f"{pair.tenant} {pair.flow} p95 against its baseline",
         status=Status.FAIL,
-        value=f"{now_ms:.0f} ms, before {then_ms:.0f} ms ({ratio.low:.2g} to {ratio.high:.2g} times)",
+        value=f"{now_ms:.0f} ms, before {then_ms:.0f} ms ({ratio.low:,.1f} to {ratio.high:,.1f} times)",
         bound=f"<= {CLEARLY_SLOWER:g} times",
         samples=samples,
         window=window,
