@@ -74,8 +74,8 @@ class Marked:
 
     @property
     def is_orphan(self) -> bool:
-        """True where the harness that started it is no more."""
-        return self.owner is None or self.owner.process() is None
+        """True where the harness that started it is no more; one without an owner was not started by a harness."""
+        return self.owner is not None and self.owner.process() is None
 
 
 def marked_processes(run_id: str | None = None) -> Iterator[Marked]:

@@ -110,11 +110,13 @@ def test_an_orphan_that_no_journal_knows_is_ended(victim, own_registry):
     assert [lives(pid) for pid in pids] == [False, False]
 
 
-def test_a_process_of_somebody_elses_live_run_is_no_orphan():
-    owner = Identity(os.getpid(), psutil.Process().create_time())
-    process = subprocess.Popen(["sleep", "60"], env={**os.environ, **marker("elsewhere", owner)})
+@pytest.mark.parametrize("owner", [Identity(os.getpid(), psutil.Process().create_time()), None])
+def test_a_process_of_a_harness_that_lives_or_of_none_is_no_orphan(owner):
+    environment = marker("elsewhere", owner) if owner else {"HARNESS_RUN": "elsewhere"}
+    process = subprocess.Popen(["sleep", "60"], env={**os.environ, **environment})
     try:
         wait_until(lambda: "sleep" in psutil.Process(process.pid).name(), "it runs")
+        assert leftovers() == []
         assert recover().found == []
         assert lives(process.pid)
     finally:
