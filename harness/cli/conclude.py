@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -31,7 +32,7 @@ def conclude(run: Path, *, as_json: bool) -> ExitCode:
         )
         return verdict.exit_code
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
-    click.echo(terminal_summary(recording, verdict, width=width, colour=click.get_text_stream("stdout").isatty()))
+    click.echo(terminal_summary(recording, verdict, width=width, colour=sys.stdout.isatty()))
     click.echo(f"report: {_near(report)}")
     return verdict.exit_code
 

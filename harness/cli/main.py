@@ -1,5 +1,6 @@
 """The command `harness`: its commands and its one error handler."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code. Every known error is one message with its next step."""
     try:
         code = cli.main(args=None if argv is None else list(argv), prog_name="harness", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
@@ -55,6 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         show_error(error)
         return error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left, for instance `harness list | head`
-        return ExitCode.HELD
+        return _reader_left()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # click turns it into exit code 1
+            return _reader_left()
+        raise
     return int(code or 0)
+
+
+def _reader_left() -> int:
+    """Whoever read our output has enough, as in `harness list | head`; nothing more can be written, nor flushed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.HELD

@@ -22,11 +22,13 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     head = read_scenario_head(path)
     resolved = load_target(_target_path(path, head, target))
     scenario = load_scenario(path, resolved)
+    phases = _phases(scenario, quick=quick)
+    _check_faults_fit(path, scenario, phases)
     return Plan(
         name=path.stem,
         scenario=scenario,
         target=resolved,
-        phases=_phases(scenario, quick=quick),
+        phases=phases,
         seed=secrets.randbelow(2**31) if seed is None else seed,
         quick=quick,
         without=check_protections(without, resolved, hint=_proved_by(scenario)),
@@ -37,6 +39,14 @@ def _target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) ->
     if asked is not None:
         return asked
     return scenario_path.parent / scenario.target if scenario.target else sample_target()
+
+
+def _check_faults_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
+    """The quick phases are shorter: a fault that would start after them would never be felt."""
+    for number, fault in enumerate(scenario.faults, 1):
+        if fault.start >= phases.fault:
+            msg = f"{path}: fault {number} starts {fault.start:g}s into a fault phase of only {phases.fault:g}s"
+            raise UsageError(msg, hint="run it without --quick, or give the scenario a longer `quick:`")
 
 
 def _phases(scenario: Scenario, *, quick: bool) -> Phases:

@@ -1,0 +1,30 @@
+"""From a name and options to a plan, or to an error that says what to do."""
+
+import pytest
+
+from harness.model.errors import UsageError
+from harness.runner.library import find_scenario
+from harness.runner.planning import make_plan
+
+
+def plan(name, **options):
+    return make_plan(name, **{"target": None, "seed": 1, "quick": False, "without": [], **options})
+
+
+def test_a_fault_that_starts_after_the_quick_fault_phase_is_refused(tmp_path):
+    late = tmp_path / "late.yaml"
+    text = find_scenario("payment-provider-hang").read_text()
+    late.write_text(text.replace("    latency: 10s", "    latency: 10s\n    start: 15s"))
+    assert plan(str(late)).fault_window_s(0) == (35.0, 40.0)
+    with pytest.raises(UsageError, match="starts 15s into a fault phase of only 8s"):
+        plan(str(late), quick=True)
+
+
+def test_several_protections_may_be_named_with_commas_or_repeatedly():
+    both = ["gateway-rate-limit", "gateway-tenant-bulkhead"]
+    assert plan("noisy-neighbour", without=both).without == both
+    assert plan("noisy-neighbour", without=[",".join(both)]).without == both
+
+
+def test_without_a_seed_each_plan_gets_its_own():
+    assert len({plan("noisy-neighbour", seed=None).seed for _ in range(5)}) > 1
