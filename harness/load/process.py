@@ -99,6 +99,6 @@ class LoadProcess:
 
 
 def _let_it_come_first(pid: int) -> None:
-    """Ask the kernel to run it before others, where sessions have priorities and we may: its lag would be taken for theirs."""
+    """Ask the kernel to run it before other sessions, where it can and we may: its lag would be taken for latency."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text("-10", encoding="ascii")

@@ -167,7 +167,7 @@ async def _run(plan, shop, run, meanwhile, base_url, most_in_flight) -> Load:
             job,
             emit=events.append,
             on_progress=progress.append,
-            env={**os.environ, "HARNESS_RUN": "test"},
+            env=os.environ,
             register=registered.append,
         )
         try:
@@ -177,6 +177,7 @@ async def _run(plan, shop, run, meanwhile, base_url, most_in_flight) -> Load:
             code = await load.wait()
         finally:
             await load.stop()
+            print((run / LOG).read_text())  # shown when a test fails
     return Load(code, events, progress, run, registered, start_ns)
 
 
