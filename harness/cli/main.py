@@ -45,6 +45,7 @@ for command in (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code. Every known error is one message with its next step."""
+    stdout = sys.stdout
     try:
         code = cli.main(args=None if argv is None else list(argv), prog_name="harness", standalone_mode=False)
         sys.stdout.flush()
@@ -58,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         return _reader_left()
-    except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # click turns it into exit code 1
+    except SystemExit:
+        if sys.stdout is not stdout:  # click replaces it when its reader left, and exits with 1
             return _reader_left()
         raise
     return int(code or 0)
