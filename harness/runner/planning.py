@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.load.placeholders import check_placeholders
 from harness.model.errors import UsageError
 from harness.model.plan import Plan
 from harness.model.scenario import Phase, Phases, Scenario, load_scenario, read_scenario_head
@@ -21,6 +22,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     path = find_scenario(name)
     head = read_scenario_head(path)
     resolved = load_target(_target_path(path, head, target))
+    check_placeholders(resolved)
     scenario = load_scenario(path, resolved)
     phases = _phases(scenario, quick=quick)
     _check_faults_fit(path, scenario, phases)

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.model.errors import UsageError
-from harness.runner.library import find_scenario
+from harness.runner.library import find_scenario, sample_target
 from harness.runner.planning import make_plan
 
 
@@ -28,3 +28,10 @@ def test_several_protections_may_be_named_with_commas_or_repeatedly():
 
 def test_without_a_seed_each_plan_gets_its_own():
     assert len({plan("noisy-neighbour", seed=None).seed for _ in range(5)}) > 1
+
+
+def test_a_placeholder_that_nobody_fills_is_found_before_anything_starts(tmp_path):
+    target = tmp_path / "target.yaml"
+    target.write_text(sample_target().read_text().replace('"Bearer {token}"', '"Bearer {tokn}"'))
+    with pytest.raises(UsageError, match="tokn"):
+        plan("noisy-neighbour", target=target)
