@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.checks.facts import Facts
 from harness.checks.ids import hex_of
-from harness.checks.requests import OUTCOMES, Bools, Floats, Pair, Requests
+from harness.checks.requests import OUTCOMES, Bools, Floats, Pair, RequestLog, Requests
 from harness.model.clock import NS_PER_S
 from harness.model.finding import Cause, Evidence, Finding, Status, Window
 from harness.model.units import Bound
@@ -92,28 +92,36 @@ def show(bound: Bound, value: float) -> str:
 
 
 def judge_pairs(
-    facts: Facts, pairs: Iterable[Pair], window: Window, bounds_of: BoundsOf, *, lenders: Sequence[Pair] = ()
+    facts: Facts,
+    pairs: Iterable[Pair],
+    window: Window,
+    bounds_of: BoundsOf,
+    *,
+    lenders: Sequence[Pair] = (),
+    log: RequestLog | None = None,
 ) -> list[Finding]:
-    """Judge each pair by its own bounds in *window*: one finding a pair and measure.
+    """Judge each pair by its own bounds in *window*, from *log* (all requests without it): one finding each.
 
     A pair with fewer requests than any decision needs borrows those of the others (or of *lenders*) in its flow, and
     passes with them only if none of its own is bad.
     """
-    judged = tuple(pairs)
+    judged, requests = tuple(pairs), log or facts.requests
     group = lenders or judged
     return [
-        _judge_bound(facts, pair, name, bound, window, [p for p in group if bounds_of(p).get(name) == bound])
+        _judge_bound(facts, requests, pair, name, bound, window, [p for p in group if bounds_of(p).get(name) == bound])
         for pair in judged
         for name, bound in bounds_of(pair).items()
     ]
 
 
-def _judge_bound(facts: Facts, pair: Pair, name: str, bound: Bound, window: Window, lenders: Sequence[Pair]) -> Finding:
-    measured = measure(facts.requests.of(pair).within(window), name, bound, window, seed=facts.seed)
+def _judge_bound(
+    facts: Facts, requests: RequestLog, pair: Pair, name: str, bound: Bound, window: Window, lenders: Sequence[Pair]
+) -> Finding:
+    measured = measure(requests.of(pair).within(window), name, bound, window, seed=facts.seed)
     note = ""
     if 0 < measured.samples < FEWEST and not measured.bad:
         together = [other for other in lenders if other.flow == pair.flow]
-        lent = measure(facts.requests.of(*together).within(window), name, bound, window, seed=facts.seed)
+        lent = measure(requests.of(*together).within(window), name, bound, window, seed=facts.seed)
         if lent.status is Status.PASS:
             note = f"Only {measured.samples} requests of its own, all good: {len(together)} tenants decide together."
             measured = lent

@@ -117,6 +117,12 @@ class Facts:
         return load_requests(self.recording)
 
     @cached_property
+    def before_faults(self) -> RequestLog:
+        """The requests that had ended when the first fault began; one still under way says nothing of before."""
+        begun_ns = min(self.fault_window(number).start_ns for number in range(len(self.plan.scenario.faults)))
+        return RequestLog({pair: rows.only(rows.end_ns <= begun_ns) for pair, rows in self.requests.by_pair.items()})
+
+    @cached_property
     def everything(self) -> Requests:
         """All requests in one, in time order."""
         return self.requests.of(*self.requests.by_pair)

@@ -81,7 +81,8 @@ def _p95_ms(rows: Requests, window: Window) -> float:
 
 def steady_before(facts: Facts) -> list[Finding]:
     """Judge every tenant's flow by the target's objectives before the fault; if not, nothing later counts."""
-    found = judge_pairs(facts, facts.loaded, facts.phase(Phase.BASELINE), objectives_of(facts))
+    baseline, log = facts.phase(Phase.BASELINE), facts.before_faults
+    found = judge_pairs(facts, facts.loaded, baseline, objectives_of(facts), log=log)
     return [_sick(finding) if finding.status is Status.FAIL else finding for finding in found]
 
 

@@ -172,6 +172,18 @@ def test_a_baseline_out_of_objective_is_sick_and_never_a_failure(new_run):
     ]
 
 
+@pytest.mark.parametrize(("under_way_at_the_fault", "status"), [(True, Status.PASS), (False, Status.UNKNOWN)])
+def test_a_request_that_the_fault_caught_under_way_says_nothing_of_the_baseline(
+    new_run, under_way_at_the_fault, status
+):
+    written = all_is_well(new_run())
+    due_s = 11.2 if under_way_at_the_fault else 5.2
+    for number in range(3):
+        written.request("globex", "checkout", due_s + number / 10, status=504, latency_ms=1500)
+    errors = [f for f in found(written.read(), "steady_before") if f.subject == "globex checkout errors"]
+    assert [f.status for f in errors] == [status]
+
+
 def test_a_target_that_is_still_out_of_objective_at_the_end_fails(new_run):
     written = new_run()
     written.load_as_planned(but=[Stretch(29, 32, "globex", "checkout")])

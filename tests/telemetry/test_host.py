@@ -91,14 +91,16 @@ def test_the_machine_is_between_idle_and_busy():
 
 
 def test_samples_are_rows(tmp_path):
-    async def main():
-        sampler = HostSampler(tmp_path, StillClock(), lambda: {"me": os.getpid()})
+    async def main(pid):
+        sampler = HostSampler(tmp_path, StillClock(), lambda: {"me": pid})
         await sampler.start()
         await asyncio.sleep(1.5)
         await sampler.stop()
         await sampler.stop()
 
-    asyncio.run(main())
+    with service(cpu_s=0, child_lives=False) as process:
+        asyncio.run(main(process.pid))
+        rss_bytes = psutil.Process(process.pid).memory_info().rss
     found = rows(tmp_path, Table.METRICS)
     assert set(zip(found.time, found.service, found.name, found.labels, strict=True)) == {
         (NOW_NS, "host", "host_cpu_busy_ratio", "{}"),
@@ -106,7 +108,7 @@ def test_samples_are_rows(tmp_path):
         (NOW_NS, "me", "process_cpu_seconds_total", "{}"),
     }
     values = dict(zip(found.name, found.value, strict=True))
-    assert values["process_resident_memory_bytes"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.5)
+    assert values["process_resident_memory_bytes"] == pytest.approx(rss_bytes, rel=0.5)
 
 
 def test_stopping_before_starting_does_nothing(tmp_path):
