@@ -218,9 +218,11 @@ def test_stopping_takes_the_whole_family_with_it(installed, tmp_path):
 
 
 def test_initdb_that_fails_says_why(installed, tmp_path):
+    file = tmp_path / "a-file"
+    file.write_text("where a folder would have to be")
+
     async def run():
-        home = tmp_path / "not-there" / "home"
-        await postgres_server.make_template(installed, home, inherited())
+        await postgres_server.make_template(installed, file / "home", inherited())
 
     with pytest.raises(TargetError, match=r"initdb failed \(exit code 1\)"):
         asyncio.run(run())

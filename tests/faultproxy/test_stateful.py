@@ -1,6 +1,7 @@
 """Random API calls and traffic against a model: no lost byte, no hang, no stray state."""
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -203,6 +204,9 @@ def test_random_calls_and_traffic(start_server, make_link):
     close_wires()
     for name in api.get("/proxies").json:
         api.delete(f"/proxies/{name}")
+    give_up = time.monotonic() + 20  # the last sockets close when their peers' ends have been read
+    while count_descriptors(server) > descriptors_before and time.monotonic() < give_up:
+        time.sleep(0.05)
     assert count_descriptors(server) <= descriptors_before
 
 

@@ -42,7 +42,10 @@ def place(proxy):
 
 
 def sleeping(environment):
-    return subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True)
+    def hear_interrupts():  # a test run in the background of a shell ignores them, and its children would too
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True, preexec_fn=hear_interrupts)
 
 
 def test_a_run_is_registered_while_it_lives_and_not_after(safety):
