@@ -61,6 +61,8 @@ async def run_plan(
     with interruptible() as interruption:
         interruption.on_change(lambda sentence: session.note(Kind.NOTE, text=sentence))
         error = await _attempt(session, interruption, on_progress)
+        if error is None and session.disk_error is not None:
+            error = _disk_error(session, session.disk_error)
         how = How.INTERRUPTED if interruption.by else How.FAILED if error else How.COMPLETED
         session.close(how, interruption.by or (str(error) if error else None))
     return Ran(session.path, how, error)

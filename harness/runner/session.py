@@ -74,7 +74,8 @@ class Session:
     def close(self, how: How, cause: str | None) -> None:
         """Write how the run ended, and the checksums of its files."""
         self.note(Kind.RUN_ENDED, how=how.value, cause=cause)
-        self._log.close()
+        with contextlib.suppress(OSError):  # what could not be written is written no better now
+            self._log.close()
         ended = {"ended_ns": self.clock.now_ns(), "how": how, "cause": cause}
         with contextlib.suppress(OSError):  # disk full: the manifest of the start stays, which reads as interrupted
             write_manifest(self.path, self.manifest.model_copy(update={**ended, "files": hash_files(self.path)}))

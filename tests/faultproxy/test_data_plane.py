@@ -66,6 +66,8 @@ def test_half_close_of_the_server_is_kept(link):
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_reset_passes_as_reset(link, who):
     client, server = link.open()
+    client.send(b"?")
+    assert server.read(1) == b"?"  # now the proxy's own dial is over: a reset during it is a dial that failed
     breaking, other = (client, server) if who == "client" else (server, client)
     breaking.reset()
     assert other.ending() == "RST"

@@ -58,12 +58,13 @@ def test_a_full_disk_is_remembered_and_does_not_stop_the_listeners(tmp_path):
         session._log._file = full
         session.note(Kind.NOTE, text="the disk is full now")
         await asyncio.wait_for(session.disk_failed.wait(), 5)
+        session.close(How.FAILED, "the disk is full")
         return session
 
     full = Path("/dev/full").open("a", buffering=1)  # noqa: SIM115 - it cannot be closed: closing flushes
     session = asyncio.run(run(full))
     assert session.disk_error is not None
-    assert [event.kind for event in heard] == [Kind.RUN_STARTED, Kind.NOTE]
+    assert [event.kind for event in heard] == [Kind.RUN_STARTED, Kind.NOTE, Kind.RUN_ENDED]
 
 
 def test_the_recording_of_a_session_holds_its_events(tmp_path):
