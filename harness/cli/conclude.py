@@ -9,6 +9,7 @@ import click
 
 from harness.checks.judge import judge
 from harness.model.errors import ExitCode, HarnessError
+from harness.model.finding import Verdict
 from harness.recording.reader import Recording
 from harness.recording.verdict_file import write_verdict
 from harness.report.html import write_report
@@ -18,14 +19,7 @@ from harness.report.terminal import summary as terminal_summary
 
 def conclude(run: Path, *, as_json: bool) -> ExitCode:
     """Judge the recording at *run*, write verdict.json and report.html, print the verdict; return the exit code."""
-    recording = Recording(run)
-    verdict = judge(recording)
-    try:
-        write_verdict(run, verdict)
-        report = write_report(run, recording, verdict)
-    except OSError as error:
-        msg = f"verdict and report cannot be written to {run}: {error.strerror or error}"
-        raise HarnessError(msg, hint=f"free some space, then `harness check {run}`") from None
+    recording, verdict, report = judge_and_draw(run)
     if as_json:
         click.echo(
             json.dumps({**json_summary(recording, verdict), "report": str(report)}, indent=1, ensure_ascii=False)
@@ -35,6 +29,19 @@ def conclude(run: Path, *, as_json: bool) -> ExitCode:
     click.echo(terminal_summary(recording, verdict, width=width, colour=sys.stdout.isatty()))
     click.echo(f"report: {_near(report)}")
     return verdict.exit_code
+
+
+def judge_and_draw(run: Path) -> tuple[Recording, Verdict, Path]:
+    """Judge the recording at *run* anew and write verdict.json and report.html; HarnessError where the disk is full."""
+    recording = Recording(run)
+    verdict = judge(recording)
+    try:
+        write_verdict(run, verdict)
+        report = write_report(run, recording, verdict)
+    except OSError as error:
+        msg = f"verdict and report cannot be written to {run}: {error.strerror or error}"
+        raise HarnessError(msg, hint=f"free some space, then `harness check {run}`") from None
+    return recording, verdict, report
 
 
 def _near(path: Path) -> str:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.checks.judge import judge
-from harness.cli.conclude import conclude
+from harness.cli.conclude import conclude, judge_and_draw
 from harness.model.base import Spec
 from harness.model.errors import UsageError
 from harness.model.plan import Plan
@@ -14,9 +13,6 @@ from harness.model.scenario import Phase, Scenario, read_scenario_head
 from harness.model.schema import json_schema
 from harness.model.target import Target
 from harness.model.units import format_duration
-from harness.recording.reader import Recording
-from harness.recording.verdict_file import write_verdict
-from harness.report.html import write_report
 from harness.runner.library import all_scenarios
 from harness.runner.planning import make_plan
 
@@ -92,11 +88,8 @@ def check(context: click.Context, run: Path | None, as_json: bool) -> None:
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 def report(run: Path | None) -> None:
     """Judge a stored RUN again and draw its HTML report; prints the report's path."""
-    path = run or _newest_run()
-    recording = Recording(path)
-    verdict = judge(recording)
-    write_verdict(path, verdict)
-    click.echo(write_report(path, recording, verdict))
+    _, _, drawn = judge_and_draw(run or _newest_run())
+    click.echo(drawn)
 
 
 def _newest_run() -> Path:

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import click
-import psutil
 from rich.console import Console
 from rich.markup import escape
 
@@ -72,7 +71,7 @@ def down() -> None:
 
 def _wait_until_gone(runs: list[Registered]) -> list[Registered]:
     give_up = time.monotonic() + _DOWN_LIMIT_S
-    while any(psutil.pid_exists(run.pid) and run.harness_lives for run in runs) and time.monotonic() < give_up:
+    while any(run.harness_lives for run in runs) and time.monotonic() < give_up:
         time.sleep(0.1)
     return [run for run in runs if run.harness_lives]
 
