@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from harness.checks.facts import Facts
 from harness.model.clock import NS_PER_S
 from harness.model.events import Event, Kind
+from harness.model.faults import Fault, Surge
 from harness.model.finding import Cause, Finding, Status, Window
 from harness.model.plan import fault_name
-from harness.model.scenario import Fault, Surge
 from harness.recording.columns import Outcome
 
 SURGE_SHARE = 0.8

@@ -10,7 +10,7 @@ from harness.faults.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneErro
 from harness.faults.safety import Safety, Token
 from harness.faults.toxiproxy_client import Toxic, ToxiproxyClient
 from harness.faults.undo import undo_faults
-from harness.model.scenario import Fault
+from harness.model.faults import Fault
 
 _FELT_LIMIT_S = 0.5
 

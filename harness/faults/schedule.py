@@ -10,8 +10,8 @@ from harness.faults.safety import Safety
 from harness.model.clock import NS_PER_S, Clock
 from harness.model.errors import HarnessError, RollbackError
 from harness.model.events import Event, Kind, Value
+from harness.model.faults import Fault
 from harness.model.plan import Plan, fault_name
-from harness.model.scenario import Fault
 
 _ResultT = TypeVar("_ResultT")
 _FELT_POLL_S = 0.5

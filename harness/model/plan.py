@@ -1,6 +1,7 @@
 """A plan: scenario and target, validated and fully resolved; all that a run needs to know before it starts."""
 
 from datetime import UTC, datetime
+from random import Random
 
 from harness.model.base import Spec
 from harness.model.scenario import Phase, Phases, Scenario
@@ -28,15 +29,25 @@ class Plan(Spec):
         return frozenset((tenant, flow) for tenant, flows in self.scenario.blast_radius.items() for flow in flows)
 
     def fault_window_s(self, number: int) -> tuple[float, float]:
-        """Return start and end of fault *number* (from 0), in seconds after the load starts.
+        """Return start and end of fault *number* (from 0), repetitions included, in seconds after the load starts."""
+        windows = self.fault_windows_s(number)
+        return windows[0][0], windows[-1][1]
 
-        A fault ends with the fault phase at the latest.
+    def fault_windows_s(self, number: int) -> list[tuple[float, float]]:
+        """Return start and end of each repetition of fault *number*, in seconds after the load starts.
+
+        A fault ends with the fault phase at the latest. A start that is a range is drawn from the seed and the number.
         """
         fault = self.scenario.faults[number]
         begin = self.offset_s(Phase.FAULT)
         end = begin + self.phases.fault
-        start = min(begin + fault.start, end)
-        return start, end if fault.duration is None else min(start + fault.duration, end)
+        start = begin + fault.start.drawn(Random(f"{self.seed}/{number}").random())
+        starts = [start]
+        if fault.repeat is not None:
+            starts = [start + fault.repeat.every * again for again in range(fault.repeat.times)]
+        stops = [end if fault.duration is None else begun + fault.duration for begun in starts]
+        windows = [(min(begun, end), min(stop, end)) for begun, stop in zip(starts, stops, strict=True)]
+        return [window for window in windows if window[0] < end] or windows[:1]
 
 
 def fault_name(number: int) -> str:

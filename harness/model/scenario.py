@@ -1,28 +1,16 @@
 """`scenarios/*.yaml`: one claim each, with the load, the faults, the blast radius and the checks that decide it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    AllowInfNan,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
-from pydantic_core import core_schema
+from pydantic import Field, PositiveInt, model_validator
 
 from harness.model.base import Spec
+from harness.model.faults import DATABASE_KINDS, HTTP_KINDS, Fault, Rate
 from harness.model.source import Source, did_you_mean, read_yaml, validate
-from harness.model.target import Objective, Target
+from harness.model.target import Objective, Protocol, ServiceKind, Target
 from harness.model.units import Bound, Duration, Share
-
-Rate = Annotated[PositiveFloat, AllowInfNan(False)]
 
 
 class Phase(Enum):
@@ -62,130 +50,6 @@ class Phases(Spec):
 
 QUICK = Phases.model_validate({"warmup": "2s", "baseline": "6s", "fault": "8s", "recovery": "6s"})
 """What --quick takes unless the scenario says otherwise; never longer than the scenario's own phases."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Shorthand:
-    """Let `latency: 10s` stand for `latency: {latency: 10s}`, in the validator and in its JSON Schema."""
-
-    field: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(self._expand, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        long = handler(schema)
-        return {"anyOf": [*long.pop("anyOf", [long]), {"type": ["string", "integer"]}]}
-
-    def _expand(self, raw: Any) -> Any:
-        return raw if raw is None or isinstance(raw, Mapping | Spec) else {self.field: raw}
-
-
-class Latency(Spec):
-    """Delay each chunk by latency +- jitter."""
-
-    latency: Duration
-    jitter: Duration = 0.0
-
-
-class Bandwidth(Spec):
-    """Limit each connection to *rate* kB (1000 bytes) a second; 0 holds everything."""
-
-    rate: int = Field(ge=0)
-
-
-class SlowClose(Spec):
-    """Delay the closing of a connection."""
-
-    delay: Duration
-
-
-class Timeout(Spec):
-    """Stop all data, and close after *timeout*; 0s never closes."""
-
-    timeout: Duration
-
-
-class ResetPeer(Spec):
-    """Answer with RST after *timeout*."""
-
-    timeout: Duration = 0.0
-
-
-class Slicer(Spec):
-    """Cut data into pieces of average_size +- size_variation bytes, *delay* apart."""
-
-    average_size: PositiveInt
-    size_variation: int = Field(default=0, ge=0)
-    delay: Duration = 0.0
-
-
-class LimitData(Spec):
-    """Close the connection after *bytes* bytes."""
-
-    bytes: int = Field(ge=0)
-
-
-class Surge(Spec):
-    """A tenant sends *times* its share of the load."""
-
-    tenant: str
-    times: Rate
-
-
-TOXICS = ("latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data")
-
-
-class Fault(Spec):
-    """A perturbation with its place and time: either a link and what happens there, or a surge of one tenant."""
-
-    link: str | None = None
-    latency: Annotated[Latency | None, _Shorthand("latency")] = None
-    bandwidth: Annotated[Bandwidth | None, _Shorthand("rate")] = None
-    slow_close: Annotated[SlowClose | None, _Shorthand("delay")] = None
-    timeout: Annotated[Timeout | None, _Shorthand("timeout")] = None
-    reset_peer: Annotated[ResetPeer | None, _Shorthand("timeout")] = None
-    slicer: Annotated[Slicer | None, _Shorthand("average_size")] = None
-    limit_data: Annotated[LimitData | None, _Shorthand("bytes")] = None
-    down: bool = Field(default=False, description="The link refuses connections.")
-    toxicity: Share = Field(default=1.0, description="Share of the connections that are touched.")
-    stream: Annotated[str, Field(pattern="^(upstream|downstream)$")] = Field(
-        default="downstream", description="downstream: on the answers; upstream: on the requests."
-    )
-    surge: Surge | None = None
-    start: Duration = Field(default=0.0, description="After the fault phase begins.")
-    duration: Duration | None = Field(default=None, description="Without it: to the end of the fault phase.")
-
-    @property
-    def toxic(self) -> str | None:
-        """Name of the toxic that is asked for, if any."""
-        return next((name for name in TOXICS if getattr(self, name) is not None), None)
-
-    @property
-    def kind(self) -> str:
-        """What happens: a toxic's name, "down" or "surge"."""
-        return self.toxic or ("down" if self.down else "surge")
-
-    @property
-    def place(self) -> str:
-        """Where it happens: the link, or the tenant that surges."""
-        return self.link or (f"tenant {self.surge.tenant}" if self.surge else "?")
-
-    @model_validator(mode="after")
-    def _is_one_thing(self) -> "Fault":
-        given = [name for name in (*TOXICS, "surge") if getattr(self, name) is not None] + (
-            ["down"] if self.down else []
-        )
-        if len(given) != 1:
-            kinds = ", ".join((*TOXICS, "down", "surge"))
-            msg = f"a fault is exactly one of {kinds}; got {', '.join(given) or 'none'}"
-            raise ValueError(msg)
-        if (self.surge is None) == (self.link is None):
-            msg = "a surge has no link" if self.surge else f"{given[0]} needs a link such as 'payments -> provider-a'"
-            raise ValueError(msg)
-        return self
 
 
 class ObjectiveCheck(Objective):
@@ -329,6 +193,27 @@ class CheckSpec(Spec):
         return spec
 
 
+class Guardrail(Spec):
+    """Stops the run early, faults first, when those who should be spared are hurt this much for so long."""
+
+    tenants: list[str] = Field(default=[], description="Without a list: everybody outside the blast radius.")
+    flow: str | None = Field(default=None, description="Without one: every flow by itself.")
+    errors: Bound | None = Field(default=None, description='Trips it: "> 20%".')
+    p95: Bound | None = Field(default=None, description='Trips it: "> 2s".')
+    over: Duration = Field(default=3.0, description="The last so many seconds are looked at.")
+
+    @model_validator(mode="after")
+    def _says_when(self) -> "Guardrail":
+        if self.errors is None and self.p95 is None:
+            msg = "a guardrail says when it trips: errors, p95 or both"
+            raise ValueError(msg)
+        for bound in (self.errors, self.p95):
+            if bound is not None and bound.is_upper:
+                msg = f"a guardrail trips above a bound such as '> 20%', got '{bound}'"
+                raise ValueError(msg)
+        return self
+
+
 class Scenario(Spec):
     """A claim and how it is put to the test."""
 
@@ -346,6 +231,7 @@ class Scenario(Spec):
         default={}, description="Who may be hurt, and how far: tenant -> flow -> bounds."
     )
     checks: list[CheckSpec] = []
+    guardrails: list[Guardrail] = Field(default=[], description="When to stop before more harm is done.")
     proves: dict[str, list[str]] = Field(
         default={}, description="Check that must fail -> protections whose absence it catches, switched off together."
     )
@@ -378,6 +264,8 @@ def _check_names(source: Source, scenario: Scenario, target: Target) -> None:
         _check_fault(source, ("faults", index), fault, scenario, target)
     for index, entry in enumerate(scenario.checks):
         _check_check(source, ("checks", index, entry.kind), entry.spec, scenario, target)
+    for index, guardrail in enumerate(scenario.guardrails):
+        _check_check(source, ("guardrails", index), guardrail, scenario, target)
     ids = [entry.id for entry in scenario.checks] + ["blast_radius"]
     for check, protections in scenario.proves.items():
         _known(source, ("proves", check), "check", check, ids, key=True)
@@ -386,12 +274,33 @@ def _check_names(source: Source, scenario: Scenario, target: Target) -> None:
 
 
 def _check_fault(source: Source, at: tuple[str | int, ...], fault: Fault, scenario: Scenario, target: Target) -> None:
-    if fault.start >= scenario.phases.fault or fault.start + (fault.duration or 0) > scenario.phases.fault:
+    longest_s = fault.start.latest_s + fault.shortest_s
+    if fault.start.latest_s >= scenario.phases.fault or longest_s > scenario.phases.fault:
         raise source.error(at, f"it does not fit into the fault phase of {scenario.phases.fault:g}s")
     if fault.link:
         _known(source, (*at, "link"), "link", fault.link, target.links)
+        _speaks_http(source, at, fault, target)
+    if fault.service:
+        _known(source, (*at, "service"), "service", fault.service, target.services)
+        kind = target.services[fault.service].kind
+        if fault.kind in DATABASE_KINDS and kind is not ServiceKind.POSTGRES:
+            raise source.error((*at, "service"), f"{fault.kind} needs a database, and {fault.service} is none")
     if fault.surge:
         _known(source, (*at, "surge", "tenant"), "tenant", fault.surge.tenant, scenario.load)
+    for part, tenant in (("scope", fault.scope and fault.scope.tenant), ("flag", fault.flag and fault.flag.tenant)):
+        if tenant:
+            _known(source, (*at, part, "tenant"), "tenant", tenant, target.tenants)
+    if fault.flag and target.flags is None:
+        raise source.error((*at, "flag"), "the target does not say how its flags are set: give it `flags:`")
+
+
+def _speaks_http(source: Source, at: tuple[str | int, ...], fault: Fault, target: Target) -> None:
+    assert fault.link is not None
+    protocol = target.links[fault.link].speaks
+    if fault.kind in HTTP_KINDS and protocol not in (Protocol.HTTP, Protocol.HTTPS):
+        raise source.error(
+            (*at, "link"), f"{fault.kind} looks at single HTTP requests, and this link speaks {protocol.value}"
+        )
 
 
 def _check_check(source: Source, at: tuple[str | int, ...], spec: Any, scenario: Scenario, target: Target) -> None:

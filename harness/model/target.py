@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,6 +22,19 @@ class ServiceKind(Enum):
     POSTGRES = "postgres"
 
 
+class Protocol(Enum):
+    """What is spoken on a link."""
+
+    HTTP = "http"
+    HTTPS = "https"
+    POSTGRES = "postgres"
+    TCP = "tcp"
+
+
+_PROTOCOLS = {"http": Protocol.HTTP, "https": Protocol.HTTPS, "postgresql": Protocol.POSTGRES}
+READY_TCP = "tcp"
+
+
 class Service(Spec):
     """One process of the target."""
 
@@ -30,9 +43,18 @@ class Service(Spec):
         default=[], description="Program and arguments; {python} is the harness' own interpreter."
     )
     env: dict[str, str] = Field(default={}, description="Environment of this service; {port}, {host}, … are filled in.")
-    ready: str = Field(default="/health/ready", description="Path that answers 200 once the service can serve.")
+    ports: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(
+        default=[], description="Further ports, filled in as {port.NAME}."
+    )
+    ready: str = Field(
+        default="/health/ready",
+        description='Path that answers 200 once the service can serve; "NAME:/path" asks another port, "tcp" connects.',
+    )
     metrics: str | None = Field(
-        default="/metrics", description="Path of Prometheus metrics; null where there are none."
+        default="/metrics", description='Path of Prometheus metrics, or "NAME:/path"; null where there are none.'
+    )
+    supervised: bool = Field(
+        default=False, description="The command is a supervisor: the service is what it started, and will start again."
     )
     database: str | None = Field(
         default=None, description="For kind postgres: the database, and the role that owns it."
@@ -47,7 +69,17 @@ class Service(Spec):
         if self.kind is ServiceKind.POSTGRES and not self.database:
             msg = "a service of kind postgres needs the name of its database"
             raise ValueError(msg)
+        for port, _ in (split_port(self.ready), split_port(self.metrics or "")):
+            if port and port not in self.ports:
+                msg = f"port {port!r} is none of its ports{did_you_mean(port, self.ports)}"
+                raise ValueError(msg)
         return self
+
+
+def split_port(place: str) -> tuple[str, str]:
+    """Return the port's name, "" for the main one, and the path of "admin:/metrics"."""
+    port, colon, path = place.partition(":")
+    return (port, path) if colon and path.startswith("/") else ("", place)
 
 
 class Link(Spec):
@@ -55,6 +87,12 @@ class Link(Spec):
 
     env: str = Field(description="Environment variable of the caller.")
     value: str = Field(default="http://{address}", description="Its value; {address} is host:port of the link.")
+    protocol: Protocol | None = Field(default=None, description="Without it: as the value begins.")
+
+    @property
+    def speaks(self) -> Protocol:
+        """The protocol, as given or as the value shows."""
+        return self.protocol or _PROTOCOLS.get(self.value.partition("://")[0], Protocol.TCP)
 
 
 class Tenant(Spec):
@@ -73,11 +111,18 @@ class Step(Spec):
     """
 
     name: str
+    service: str | None = Field(default=None, description="Sent straight to this service instead of the entry.")
+    identity: str | None = Field(
+        default=None, description="Whose identity the client presents, for a step straight to a service."
+    )
     method: str = "GET"
     path: str
     headers: dict[str, str] = {}
     body: Any = None
-    expect: int = Field(default=200, description="The status that means success.")
+    expect: int | list[int] | Literal["refused"] = Field(
+        default=200,
+        description="The status, or several, that mean success; refused: the connection or the TLS handshake fails.",
+    )
     watermark: str | None = Field(
         default=None, description='Where the answer names its tenant: "tenant", "orders[].tenant".'
     )
@@ -105,6 +150,10 @@ class Flow(Spec):
 class Ledger(Spec):
     """How to ask the target, at the end, for everything that it holds."""
 
+    of: str | None = Field(
+        default=None, description="Another ledger whose acknowledged writes must each be found here once, too."
+    )
+    within: Duration = Field(default=0.0, description="Asked again for so long while acknowledged writes are missing.")
     path: str
     keys: str = Field(description='Where the answer lists the keys: "orders[].idempotency_key".')
     cursor: str | None = Field(default=None, description="Where the answer names the next page.")
@@ -166,6 +215,26 @@ class Proofs(Spec):
     env: dict[str, str] = {}
 
 
+class FlagCall(Spec):
+    """How a flag is set."""
+
+    method: str = "PUT"
+    path: str
+    headers: dict[str, str] = {}
+    body: Any = Field(
+        default={"value": "{value}", "tenant": "{tenant}"}, description="{value} and {tenant} keep their type."
+    )
+
+
+class Flags(Spec):
+    """How feature flags are read and set, straight at the service that holds them; {flag} is the flag's name."""
+
+    service: str
+    read: str = Field(default="/flags/{flag}", description='Path that answers with the flag; "NAME:/path" for a port.')
+    value: str = Field(default="value", description="Where that answer holds the value.")
+    write: FlagCall
+
+
 class Target(Spec):
     """The system under test."""
 
@@ -174,6 +243,12 @@ class Target(Spec):
     entry: str = Field(description="The service that flows and tokens are sent to.")
     proofs: Proofs = Proofs()
     environment: dict[str, str] = {}
+    identities: str | None = Field(
+        default=None, description="Folder of each {service}'s cert.pem, key.pem and ca.pem, where links use mutual TLS."
+    )
+    tenant_header: str | None = Field(default="x-tenant-id", description="Names the tenant on calls between services.")
+    tenant_claim: str | None = Field(default="tenant", description="Names the tenant in a bearer token.")
+    flags: Flags | None = None
     services: dict[str, Service] = Field(min_length=1)
     links: dict[str, Link] = {}
     tenants: dict[str, Tenant] = Field(min_length=1)
@@ -212,10 +287,17 @@ def _check_names(source: Source, target: Target) -> None:
     for link in target.links:
         for end in ends_of(link):
             _known(source, ("links", link), end, target.services, key=True)
+    if target.flags:
+        _known(source, ("flags", "service"), target.flags.service, target.services)
+    for name, ledger in target.ledgers.items():
+        if ledger.of:
+            _known(source, ("ledgers", name, "of"), ledger.of, target.ledgers)
     for flow in target.objectives:
         _known(source, ("objectives", flow), flow, target.flows, key=True)
     for name, flow_spec in target.flows.items():
         for index, step in enumerate(flow_spec.steps):
+            if step.service:
+                _known(source, ("flows", name, "steps", index, "service"), step.service, target.services)
             if step.ledger:
                 _known(source, ("flows", name, "steps", index, "ledger", "name"), step.ledger.name, target.ledgers)
     for name, protection in target.protections.items():

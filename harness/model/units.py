@@ -66,6 +66,89 @@ Duration = Annotated[
 ]
 """Seconds; written with a unit."""
 
+Shift = Annotated[
+    float,
+    BeforeValidator(lambda raw: _parse_shift_s(raw)),
+    PlainSerializer(lambda seconds: f"{'-' if seconds < 0 else ''}{format_duration(abs(seconds))}"),
+    WithJsonSchema({"type": "string", "pattern": r"^[+-]?\d+(\.\d+)?\s*(ms|s|m|h)$", "examples": ["-1h"]}),
+]
+"""Seconds, forwards or backwards; written with a unit."""
+
+
+def _parse_shift_s(raw: object) -> float:
+    text = raw.strip() if isinstance(raw, str) else raw
+    if isinstance(text, str) and text[:1] in ("+", "-"):
+        seconds = parse_duration_s(text[1:])
+        return -seconds if text[0] == "-" else seconds
+    return parse_duration_s(text)
+
+
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|kB|MB|GB)")
+_BYTES = {"B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+
+
+def parse_size(raw: object) -> int:
+    """Turn "80MB" into bytes (1 MB is 1,000,000 bytes); ValueError for anything else."""
+    match = _SIZE.fullmatch(raw.strip()) if isinstance(raw, str) else None
+    if match is None:
+        msg = f"expected a size with its unit such as '80MB', got {raw!r}"
+        raise ValueError(msg)
+    return round(float(match["number"]) * _BYTES[match["unit"]])
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    PlainSerializer(lambda size: f"{size}B"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(B|kB|MB|GB)$", "examples": ["80MB"]}),
+]
+"""Bytes; written with a unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time, or a range from which one is drawn: "2s", "1s..6s"; seconds."""
+
+    earliest_s: float
+    latest_s: float
+
+    @classmethod
+    def parse(cls, raw: object) -> "Moment":
+        """Read a moment; ValueError says what one looks like."""
+        if not isinstance(raw, str) or ".." not in raw:
+            seconds = parse_duration_s(raw)
+            return cls(seconds, seconds)
+        earliest, _, latest = raw.partition("..")
+        moment = cls(parse_duration_s(earliest), parse_duration_s(latest))
+        if moment.earliest_s > moment.latest_s:
+            msg = f"expected an earliest and a latest time such as '1s..6s', got {raw!r}"
+            raise ValueError(msg)
+        return moment
+
+    def drawn(self, chance: float) -> float:
+        """Return the time that *chance*, from 0 to 1, picks; milliseconds are fine enough."""
+        return round(self.earliest_s + chance * (self.latest_s - self.earliest_s), 3)
+
+    def written(self) -> str:
+        """Write it as YAML would hold it; parsing that gives the same moment."""
+        earliest, latest = format_duration(self.earliest_s), format_duration(self.latest_s)
+        return earliest if self.earliest_s == self.latest_s else f"{earliest}..{latest}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda raw: raw if isinstance(raw, cls) else cls.parse(raw),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda moment: moment.written()),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        one = r"\d+(\.\d+)?\s*(ms|s|m|h)"
+        return {"type": "string", "pattern": rf"^{one}(\.\.{one})?$", "examples": ["2s", "1s..6s"]}
+
+
 Share = Annotated[
     float,
     BeforeValidator(parse_share),

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.model.events import Event, Kind
+from harness.model.faults import Fault
 from harness.model.plan import fault_name
-from harness.model.scenario import Fault
 from harness.report.axis import Axis
 from harness.report.observed import Observed
 from harness.report.words import seconds

@@ -46,8 +46,9 @@ def _target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) ->
 def _check_faults_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
     """The quick phases are shorter: a fault that would start after them would never be felt."""
     for number, fault in enumerate(scenario.faults, 1):
-        if fault.start >= phases.fault:
-            msg = f"{path}: fault {number} starts {fault.start:g}s into a fault phase of only {phases.fault:g}s"
+        if fault.start.latest_s >= phases.fault:
+            late = f"fault {number} starts {fault.start.latest_s:g}s into a fault phase of only {phases.fault:g}s"
+            msg = f"{path}: {late}"
             raise UsageError(msg, hint="run it without --quick, or give the scenario a longer `quick:`")
 
 

@@ -11,7 +11,7 @@ from harness.faults.safety import Safety
 from harness.faults.toxiproxy_client import Toxic, ToxiproxyClient
 from harness.model.clock import SteadyClock
 from harness.model.errors import TargetError
-from harness.model.scenario import Fault
+from harness.model.faults import Fault
 from tests.faults.support import LINK, Heard, wait_until
 
 FAULTS = [
