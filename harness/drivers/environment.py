@@ -12,7 +12,7 @@ from harness.model.source import did_you_mean
 from harness.model.target import Target, ends_of
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
-_PLACEHOLDER = re.compile(r"\{(?P<name>[a-z_]+)\}")
+_PLACEHOLDER = re.compile(r"\{(?P<name>[a-z_]+(?:\.[a-z0-9_]+)?)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,12 @@ class Surroundings:
     otlp: str
     run: str
     tenants: str  # JSON: name -> attributes
+    state: str = ""  # a folder that all services of the run share
 
-    def placeholders(self, service: str, port: int) -> dict[str, str]:
-        """Return the value of every placeholder for one service."""
+    def placeholders(self, service: str, port: int, ports: Mapping[str, int] | None = None) -> dict[str, str]:
+        """Return the value of every placeholder for one service; *ports* are its further ports by name."""
         return {
+            **{f"port.{name}": str(further) for name, further in (ports or {}).items()},
             "host": self.host,
             "port": str(port),
             "service": service,
@@ -34,6 +36,7 @@ class Surroundings:
             "tenants": self.tenants,
             "python": sys.executable,
             "run": self.run,
+            "state": self.state,
         }
 
 
@@ -103,7 +106,7 @@ def switched_off(target: Target, service: str, without: Sequence[str]) -> dict[s
 def check_placeholders(target: Target, surroundings: Surroundings) -> None:
     """Fill everything once before anything is started; UsageError names the first key that cannot be."""
     for name in target.services:
-        values = surroundings.placeholders(name, 0)
+        values = surroundings.placeholders(name, 0, dict.fromkeys(target.services[name].ports, 0))
         command_of(target, name, values)
         links = dict.fromkeys(target.links, f"{surroundings.host}:0")
         environment_of(target, name, values, links=links, without=list(target.protections), marker={})

@@ -4,7 +4,9 @@ ports -> (fault proxy with its links | initdb -> databases) -> services -> ready
 """
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -15,11 +17,11 @@ from harness.drivers.guard import Emit, Guard, Token
 from harness.drivers.ports import free_ports
 from harness.drivers.postgres import Installed, find_postgres, prepare
 from harness.drivers.process import Launch, Nursery, Running
-from harness.drivers.readiness import Ask, PortTakenError, ask_database, ask_http, crash_of, until_ready
+from harness.drivers.readiness import Ask, PortTakenError, ask_database, ask_http, ask_tcp, crash_of, until_ready
 from harness.drivers.together import together
 from harness.model.clock import Clock
 from harness.model.errors import TargetError
-from harness.model.target import ServiceKind, Target, ends_of
+from harness.model.target import READY_TCP, ServiceKind, Target, ends_of, split_port
 
 HOST = "127.0.0.1"
 _POLITE_S = 4.0  # services drain for two seconds and flush their telemetry for one
@@ -53,6 +55,7 @@ class LocalDriver:
         self._guard = safety
         self._urgent = urgent or asyncio.Event()
         self._surroundings = Surroundings(HOST, otlp, run_id, environment.tenants_json(target))
+        self._state: Token | None = None
         self._nursery = Nursery(guard=safety, emit=emit, clock=clock)
         self._ports: dict[str, int] = {}
         self._api = ""
@@ -75,7 +78,7 @@ class LocalDriver:
         """URL of each service's metrics."""
         services = self._target.services.items()
         return {
-            name: f"{self._url(name)}{spec.metrics}"
+            name: self._url_at(name, spec.metrics)
             for name, spec in services
             if spec.kind is ServiceKind.COMMAND and spec.metrics
         }
@@ -101,12 +104,20 @@ class LocalDriver:
         """Start everything and wait until all of it is ready; TargetError or UsageError where that cannot be."""
         environment.check_placeholders(self._target, self._surroundings)
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._ports = free_ports(HOST, list(self._target.services))
+        self._make_state()
+        further = [f"{name}:{port}" for name, spec in self._target.services.items() for port in spec.ports]
+        self._ports = free_ports(HOST, [*self._target.services, *further])
         links = asyncio.create_task(self._start_proxy())
         databases = asyncio.create_task(self._make_data())
         async with aiohttp.ClientSession(trust_env=False) as client:
             ready = [self._bring_up(name, links, databases, client) for name in self._target.services]
             await together(ready, prerequisites=[links, databases], watch=self._until_crash())
+
+    def _make_state(self) -> None:
+        """Make the folder that the services share; it is gone when the run is."""
+        folder = Path(tempfile.mkdtemp(prefix="harness-state-"))
+        self._state = self._guard.folder(folder)
+        self._surroundings = replace(self._surroundings, state=str(folder))
 
     async def _start_proxy(self) -> dict[str, str]:
         """Start the fault proxy; return the address that callers get for each link."""
@@ -161,13 +172,14 @@ class LocalDriver:
 
     async def _move(self, name: str) -> None:
         """Give a service another port; its links lead there, and no caller notices."""
-        self._ports |= free_ports(HOST, [name])
+        self._ports |= free_ports(HOST, [name, *(f"{name}:{port}" for port in self._target.services[name].ports)])
         for link in self._target.links:
             if ends_of(link)[1] == name and self._api:
                 await fault_proxy.move_upstream(self._api, link, self._address(name))
 
     def _service_launch(self, name: str, addresses: Mapping[str, str]) -> Launch:
-        values = self._surroundings.placeholders(name, self._ports[name])
+        further = {port: self._ports[f"{name}:{port}"] for port in self._target.services[name].ports}
+        values = self._surroundings.placeholders(name, self._ports[name], further)
         return Launch(
             name,
             environment.command_of(self._target, name, values),
@@ -188,7 +200,8 @@ class LocalDriver:
         )
 
     def _ask_http(self, name: str, client: aiohttp.ClientSession) -> Ask:
-        return ask_http(client, f"{self._url(name)}{self._target.services[name].ready}")
+        ready = self._target.services[name].ready
+        return ask_tcp(HOST, self._ports[name]) if ready == READY_TCP else ask_http(client, self._url_at(name, ready))
 
     def _ask_database(self, name: str) -> Ask:
         database, port = self._target.services[name].database or "", self._ports[name]
@@ -223,14 +236,20 @@ class LocalDriver:
         return spec is not None and spec.kind is ServiceKind.COMMAND
 
     async def _remove_data(self) -> None:
-        if self._home is not None:
-            await asyncio.to_thread(self._guard.undo, self._home)
-            self._home = None
+        for folder in (self._home, self._state):
+            if folder is not None:
+                await asyncio.to_thread(self._guard.undo, folder)
+        self._home = self._state = None
 
     # -- addresses -----------------------------------------------------------------------------------------------------
 
     def _address(self, name: str) -> str:
         return f"{HOST}:{self._ports.get(name, 0)}"
+
+    def _url_at(self, name: str, place: str) -> str:
+        """Return the URL of "/path" or "PORT:/path" of a service."""
+        port, path = split_port(place)
+        return f"http://{HOST}:{self._ports.get(f'{name}:{port}' if port else name, 0)}{path}"
 
     def _url(self, name: str) -> str:
         return f"http://{self._address(name)}"

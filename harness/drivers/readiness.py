@@ -88,6 +88,20 @@ def ask_http(client: aiohttp.ClientSession, url: str) -> Ask:
     return ask
 
 
+def ask_tcp(host: str, port: int) -> Ask:
+    """Ask by connecting, and nothing more."""
+
+    async def ask() -> str:
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _ASK_LIMIT_S)
+        except (OSError, TimeoutError) as problem:
+            return str(problem) or type(problem).__name__
+        writer.close()
+        return ""
+
+    return ask
+
+
 def ask_database(attempt: Callable[[], Awaitable[bool]]) -> Ask:
     """Ask a database by a real connection."""
 

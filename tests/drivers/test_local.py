@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,29 @@ def test_services_start_with_their_environment_and_links_lead_through_the_proxy(
     assert drive.guard.leases == [api]
     assert drive.guard.outstanding() == []
     assert "serving at" in (tmp_path / "logs-raw" / "front.log").read_text()
+
+
+def test_further_ports_a_shared_folder_and_readiness_by_connection(drive, tmp_path):
+    managed = {
+        "command": ["{python}", "-u", "-c", SERVICE],
+        "env": {"PORT": "{port.admin}", "MAIN": "{port}", "STATE": "{state}"},
+        "ports": ["admin"],
+        "ready": "admin:/",
+        "metrics": "admin:/metrics",
+    }
+    plain = {"command": ["{python}", "-u", "-c", SERVICE], "env": {"STATE": "{state}"}, "ready": "tcp", "metrics": None}
+
+    async def act(driver):
+        seen = [json.loads(await fetch(url)) for url in (driver.metrics_endpoints["managed"], driver.entry_url)]
+        return seen, Path(seen[0]["STATE"]).is_dir(), dict(driver.metrics_endpoints)
+
+    (mine, other), there, metrics = drive(target({"plain": plain, "managed": managed}), act)
+    assert there
+    assert not Path(mine["STATE"]).exists()
+    assert mine["STATE"] == other["STATE"]
+    assert mine["PORT"] != mine["MAIN"]
+    assert metrics == {"managed": f"http://127.0.0.1:{mine['PORT']}/metrics"}
+    assert drive.guard.outstanding() == []
 
 
 def test_a_database_is_reached_through_its_link(drive):
