@@ -84,7 +84,8 @@ def test_further_ports_a_shared_folder_and_readiness_by_connection(drive, tmp_pa
 
     async def act(driver):
         seen = [json.loads(await fetch(url)) for url in (driver.metrics_endpoints["managed"], driver.entry_url)]
-        return seen, Path(seen[0]["STATE"]).is_dir(), dict(driver.metrics_endpoints)
+        there = await asyncio.to_thread(Path(seen[0]["STATE"]).is_dir)
+        return seen, there, dict(driver.metrics_endpoints)
 
     (mine, other), there, metrics = drive(target({"plain": plain, "managed": managed}), act)
     assert there
