@@ -285,14 +285,23 @@ class Written:
         """Write one sample."""
         self.row(Table.METRICS, at(at_s), service, name, json.dumps(labels, sort_keys=True), value)
 
-    def ledger(self, kind: str, tenant: str, key: str, *, at_s: float = 15, value: str | None = None) -> None:
-        """Write one row of the ledger "orders": invoke, ok, fail, unknown, or read (then *value* names the tenant)."""
+    def ledger(
+        self,
+        kind: str,
+        tenant: str,
+        key: str,
+        *,
+        at_s: float = 15,
+        value: str | None = None,
+        name: str = "orders",
+    ) -> None:
+        """Write one row of a ledger: invoke, ok, fail, unknown, or read (then *value* names the tenant)."""
         named = tenant if kind == "read" and value is None else value
-        self.row(Table.LEDGER, at(at_s), kind, "orders", tenant, key, named, None)
+        self.row(Table.LEDGER, at(at_s), kind, name, tenant, key, named, None)
 
-    def ledger_read(self, tenant: str, *, complete: bool = True) -> None:
-        """Write that a tenant's ledger "orders" was read back."""
-        about = {"ledger": "orders", "tenant": tenant, "keys": 1, "cause": None if complete else "timeout"}
+    def ledger_read(self, tenant: str, *, complete: bool = True, name: str = "orders") -> None:
+        """Write that a tenant's ledger was read back."""
+        about = {"ledger": name, "tenant": tenant, "keys": 1, "cause": None if complete else "timeout"}
         self.event(self.plan.phases.total_s + 1, Kind.LEDGER_READ, complete=complete, **about)
 
     def row(self, table: Table, *values: Any) -> None:

@@ -30,9 +30,11 @@ class _Ledger:
 def integrity(facts: Facts, spec: IntegrityCheck) -> Iterator[Finding]:
     """Judge the ledger tenant by tenant: a lost or doubled write is final; leftovers are warnings."""
     frame = facts.recording.frame(Table.LEDGER, ("type", "ledger", "tenant", "key", "trace_id"))
-    frame = frame[frame["ledger"] == spec.ledger]
+    source = facts.plan.target.ledgers[spec.ledger].of or spec.ledger
+    is_read = frame["type"] == "read"
+    frame = frame[(is_read & (frame["ledger"] == spec.ledger)) | (~is_read & (frame["ledger"] == source))]
     complete = _read_completely(facts, spec.ledger)
-    for tenant in _writers(facts, spec.ledger):
+    for tenant in _writers(facts, source):
         ledger = _of_tenant(frame[frame["tenant"] == tenant], tenant)
         yield _promises(spec.ledger, ledger, is_complete=complete.get(tenant, False))
         yield from _leftovers(spec.ledger, ledger)

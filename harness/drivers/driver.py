@@ -20,6 +20,16 @@ class Driver(Protocol):
         ...
 
     @property
+    def service_urls(self) -> Mapping[str, str]:
+        """URL of each service that speaks HTTP, past the entry and past the fault proxy."""
+        ...
+
+    @property
+    def identities(self) -> str | None:
+        """Folder of each {service}'s certificate and key, for requests straight at services."""
+        ...
+
+    @property
     def metrics_endpoints(self) -> Mapping[str, str]:
         """URL of the Prometheus metrics of each service that has them."""
         ...

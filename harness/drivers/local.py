@@ -21,7 +21,7 @@ from harness.drivers.readiness import Ask, PortTakenError, ask_database, ask_htt
 from harness.drivers.together import together
 from harness.model.clock import Clock
 from harness.model.errors import TargetError
-from harness.model.target import READY_TCP, ServiceKind, Target, ends_of, split_port
+from harness.model.target import READY_TCP, Protocol, ServiceKind, Target, ends_of, split_port
 
 HOST = "127.0.0.1"
 _POLITE_S = 4.0  # services drain for two seconds and flush their telemetry for one
@@ -72,6 +72,22 @@ class LocalDriver:
     def proxy_api(self) -> str:
         """host:port of the fault proxy's API."""
         return self._api
+
+    @property
+    def service_urls(self) -> Mapping[str, str]:
+        """URL of every service's own port; https where its callers come over TLS."""
+        behind_tls = {ends_of(name)[1] for name, link in self._target.links.items() if link.speaks is Protocol.HTTPS}
+        return {
+            name: f"{'https' if name in behind_tls else 'http'}://{self._address(name)}"
+            for name, spec in self._target.services.items()
+            if spec.kind is ServiceKind.COMMAND
+        }
+
+    @property
+    def identities(self) -> str | None:
+        """Folder of each {service}'s identity; None where the target has none."""
+        pattern = self._target.identities
+        return pattern.replace("{state}", self._surroundings.state) if pattern else None
 
     @property
     def metrics_endpoints(self) -> Mapping[str, str]:

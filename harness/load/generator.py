@@ -17,6 +17,7 @@ from locust.env import Environment
 from harness.load.arrivals import arrivals_of, surges_of
 from harness.load.channel import Channel
 from harness.load.crowd import Crowd
+from harness.load.direct import DirectDoors
 from harness.load.halt import CRASHED, NO_TOKENS, Halt
 from harness.load.http_client import OneTryPool, OneTrySession
 from harness.load.job import LoadJob
@@ -56,6 +57,7 @@ class Generator:
         self._tokens = Tokens(job, self._clock)
         self._player = Player(job, clock=self._clock, recorder=self._recorder, token_of=self._tokens.of)
         self._tenants = list(self._plan.scenario.load)
+        self._doors = DirectDoors(job.service_urls, job.identities)
         self._users = Group()
         self._timeout_s = max(
             self._plan.target.flows[f].timeout for load in self._plan.scenario.load.values() for f in load
@@ -114,7 +116,8 @@ class Generator:
             return
         back = ReadBack(self._job, tokens=self._tokens, recorder=self._recorder, say=self._say)
         reads = back.start(lambda tenant: self._session(tenant).send)
-        until_ns = self._in_ns(_LEDGER_LIMIT_S)
+        patience_s = max((ledger.within for ledger in self._plan.target.ledgers.values()), default=0.0)
+        until_ns = self._in_ns(_LEDGER_LIMIT_S + patience_s)
         while not all(r.ready() for r in reads) and self._clock.now_ns() < until_ns:
             if self._halt.asked.wait(_BEAT_S):
                 break
@@ -193,7 +196,9 @@ class Generator:
     def _join(self, tenant: str) -> None:
         """Let another user of *tenant* in."""
         crowd, pool = self._crowds[tenant], self._pools[tenant]
-        user = ArrivalUser(self._environment, self._job.base_url, pool=pool, crowd=crowd, player=self._player)
+        user = ArrivalUser(
+            self._environment, self._job.base_url, pool=pool, doors=self._doors, crowd=crowd, player=self._player
+        )
         user.start(self._users).link_exception(self._halt.crash)
 
 

@@ -23,6 +23,10 @@ class LoadJob(Spec):
 
     plan: Plan
     base_url: str
+    service_urls: dict[str, str] = {}
+    """Where steps straight to a service go."""
+    identities: str | None = None
+    """Folder of each {service}'s certificate and key."""
     start_ns: int
     anchor: ClockAnchor
     run: str

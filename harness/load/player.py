@@ -19,6 +19,15 @@ from harness.recording.columns import Outcome
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """A way straight to a service, past the entry; *identity* None presents none."""
+
+    service: str
+    identity: str | None = None
+    is_plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request, ready to be sent; given up after *timeout_s* in all."""
 
@@ -27,6 +36,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes | None
     timeout_s: float
+    door: Door | None = None  # None: the entry
 
 
 Send = Callable[[Request], Answer]
@@ -125,7 +135,13 @@ def request_of(step: Step | TokenRequest, values: Values, timeout_s: float, head
     own = {name: fill(text, values) for name, text in step.headers.items()}
     given = {name.lower() for name in own}
     rest = {name: text for name, text in {**content_type, **headers}.items() if name.lower() not in given}
-    return Request(step.method, fill(step.path, values, in_url=True), rest | own, body, timeout_s)
+    return Request(step.method, fill(step.path, values, in_url=True), rest | own, body, timeout_s, _door_of(step))
+
+
+def _door_of(step: Step | TokenRequest) -> Door | None:
+    if isinstance(step, TokenRequest) or step.service is None:
+        return None
+    return Door(step.service, step.identity, step.plain)
 
 
 def body_of(raw: Any, values: Values) -> tuple[bytes | None, dict[str, str]]:

@@ -6,27 +6,36 @@ import gevent
 
 from harness.load.channel import Channel
 from harness.load.job import LoadJob
-from harness.load.ledger_read import LedgerReader, ledger_values
+from harness.load.ledger_read import LedgerRead, LedgerReader, ledger_values
 from harness.load.placeholders import attributes_of, fill
 from harness.load.player import Send
 from harness.load.recorder import Recorder
 from harness.load.tokens import Tokens
 from harness.model.events import Kind
 from harness.model.plan import Plan
+from harness.model.target import Ledger
+
+_POLL_S = 0.5
 
 
 def ledgers_in_use(plan: Plan) -> list[tuple[str, str]]:
-    """Return (ledger, tenant) for every ledger that the plan's load writes to."""
+    """Return (ledger, tenant): what the load writes to, and what is made of that where a check asks for it."""
     flows = plan.target.flows
-    return sorted(
-        {
-            (step.ledger.name, tenant)
-            for tenant, load in plan.scenario.load.items()
-            for flow in load
-            for step in flows[flow].steps
-            if step.ledger
-        }
-    )
+    written = {
+        (step.ledger.name, tenant)
+        for tenant, load in plan.scenario.load.items()
+        for flow in load
+        for step in flows[flow].steps
+        if step.ledger
+    }
+    asked = {entry.integrity.ledger for entry in plan.scenario.checks if entry.integrity}
+    derived = {
+        (name, tenant)
+        for name, ledger in plan.target.ledgers.items()
+        for source, tenant in written
+        if name in asked and ledger.of == source
+    }
+    return sorted(written | derived)
 
 
 class ReadBack:
@@ -54,7 +63,11 @@ class ReadBack:
         headers = {field: fill(text, values("")) for field, text in header.items()}
         keys, cause = 0, "cut short"
         try:
-            read = LedgerReader(send, gevent.sleep).read(ledger, values=values, headers=headers)
+            read = self._read_patiently(
+                ledger,
+                lambda: LedgerReader(send, gevent.sleep).read(ledger, values=values, headers=headers),
+                self._recorder.acknowledged.get((ledger.of or name, tenant), set()),
+            )
             for key, named in read.entries:
                 self._recorder.read(name, tenant, key, named)
             keys, cause = len(read.entries), read.cause or ""
@@ -62,3 +75,14 @@ class ReadBack:
             self._say.event(
                 Kind.LEDGER_READ, ledger=name, tenant=tenant, keys=keys, complete=not cause, cause=cause or None
             )
+
+    def _read_patiently(self, ledger: Ledger, read: Callable[[], LedgerRead], acknowledged: set[str]) -> LedgerRead:
+        """Read again while an acknowledged write is missing that may still be on its way; no longer than promised."""
+        patience_s = ledger.within
+        while True:
+            found = read()
+            missing = acknowledged - {key for key, _ in found.entries}
+            if not missing or patience_s <= 0:
+                return found
+            gevent.sleep(_POLL_S)
+            patience_s -= _POLL_S

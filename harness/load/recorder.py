@@ -29,6 +29,7 @@ class Recorder:
         self.ledger = ledger
         self.tally = tally
         self._clock = clock
+        self.acknowledged: dict[tuple[str, str], set[str]] = {}  # (ledger, tenant) -> keys
 
     def answered(self, sent: Sent, end_ns: int, answer: Answer, judged: Judged) -> None:
         """Record how a request ended; latency counts from its intended start."""
@@ -59,6 +60,8 @@ class Recorder:
 
     def write(self, kind: str, ledger: str, tenant: str, key: str, trace_id: bytes) -> None:
         """Record a step in the life of a write: invoke, then ok, fail or unknown."""
+        if kind == "ok":
+            self.acknowledged.setdefault((ledger, tenant), set()).add(key)
         self.ledger.add((self._clock.now_ns(), kind, ledger, tenant, key, None, trace_id))
 
     def read(self, ledger: str, tenant: str, key: str, named: str | None) -> None:

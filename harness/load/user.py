@@ -6,6 +6,7 @@ from locust.env import Environment
 
 from harness.load.answer import Answer
 from harness.load.crowd import Crowd
+from harness.load.direct import DirectDoors
 from harness.load.http_client import OneTryPool, OneTrySession
 from harness.load.player import Player, Request
 
@@ -16,10 +17,18 @@ class ArrivalUser(User):
     wait_time = constant(0)
 
     def __init__(
-        self, environment: Environment, base_url: str, *, pool: OneTryPool, crowd: Crowd, player: Player
+        self,
+        environment: Environment,
+        base_url: str,
+        *,
+        pool: OneTryPool,
+        doors: DirectDoors,
+        crowd: Crowd,
+        player: Player,
     ) -> None:
         super().__init__(environment)
         self.client = OneTrySession(base_url, environment, pool)
+        self._doors = doors
         self._crowd = crowd
         self._player = player
         self._cut_off = False
@@ -35,7 +44,7 @@ class ArrivalUser(User):
 
     def _send(self, request: Request) -> Answer:
         try:
-            return self.client.send(request)
+            return self._doors.send(request, request.door) if request.door else self.client.send(request)
         except gevent.GreenletExit as killed:
             self._cut_off = True
             return Answer(error=str(killed) or "timeout")

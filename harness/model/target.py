@@ -115,6 +115,7 @@ class Step(Spec):
     identity: str | None = Field(
         default=None, description="Whose identity the client presents, for a step straight to a service."
     )
+    plain: bool = Field(default=False, description="Plain HTTP, straight at a service that expects TLS.")
     method: str = "GET"
     path: str
     headers: dict[str, str] = {}

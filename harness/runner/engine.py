@@ -123,7 +123,7 @@ async def _run(session: Session, interruption: Interruption, on_progress: Progre
 
         start_ns = clock.now_ns() + int(_LOAD_HEAD_START_S * NS_PER_S)
         load = await LoadProcess.start(
-            _load_job(session, driver.entry_url, start_ns),
+            _load_job(session, driver, start_ns),
             emit=emit,
             on_progress=on_progress,
             env={**os.environ, **safety.marker},
@@ -138,10 +138,18 @@ async def _run(session: Session, interruption: Interruption, on_progress: Progre
         await _drain(load, plan)
 
 
-def _load_job(session: Session, base_url: str, start_ns: int) -> LoadJob:
+def _load_job(session: Session, driver: LocalDriver, start_ns: int) -> LoadJob:
     clock = session.clock
     anchor = ClockAnchor(utc_ns=clock.anchor_utc_ns, monotonic_ns=clock.anchor_monotonic_ns)
-    return LoadJob(plan=session.plan, base_url=base_url, start_ns=start_ns, anchor=anchor, run=str(session.path))
+    return LoadJob(
+        plan=session.plan,
+        base_url=driver.entry_url,
+        service_urls=dict(driver.service_urls),
+        identities=driver.identities,
+        start_ns=start_ns,
+        anchor=anchor,
+        run=str(session.path),
+    )
 
 
 async def _phases(session: Session, schedule: FaultSchedule, start_ns: int) -> None:

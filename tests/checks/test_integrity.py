@@ -92,3 +92,33 @@ def test_no_acknowledged_write_is_no_pass(new_run):
     written.ledger_read("acme")
     finding = found(written.read(), "integrity")[0]
     assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES)
+
+
+DERIVED = {"orders": {"path": "/orders", "keys": "[]"}, "effects": {"of": "orders", "path": "/sent", "keys": "[]"}}
+
+
+@pytest.fixture
+def with_effects(new_run):
+    """Ten acknowledged orders of acme; the first nine had their effect."""
+    run = all_is_well(new_run({"integrity": {"ledger": "effects"}}, target={"ledgers": DERIVED}))
+    for tenant in ("acme", "globex"):
+        for number in range(10):
+            for kind in ("invoke", "ok", "read"):
+                run.ledger(kind, tenant, f"{tenant}-{number}")
+            if number < 9 or tenant == "globex":
+                run.ledger("read", tenant, f"{tenant}-{number}", name="effects")
+        run.ledger_read(tenant, name="effects")
+    return run
+
+
+def test_an_acknowledged_write_without_its_effect_is_lost(with_effects):
+    assert [(f.subject, f.status, f.value) for f in found(with_effects.read(), "integrity")] == [
+        ("effects acme", Status.FAIL, "9 of 10 acknowledged are there, 1 lost, 0 doubled"),
+        ("effects globex", Status.PASS, "10 of 10 acknowledged are there, 0 lost, 0 doubled"),
+    ]
+
+
+def test_an_effect_that_came_twice_is_doubled(with_effects):
+    with_effects.ledger("read", "acme", "acme-9", name="effects")
+    with_effects.ledger("read", "globex", "globex-9", name="effects")
+    assert [f.status for f in found(with_effects.read(), "integrity")] == [Status.PASS, Status.FAIL]
