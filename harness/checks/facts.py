@@ -12,9 +12,11 @@ from harness.checks.calls import Calls, load_calls
 from harness.checks.requests import Pair, RequestLog, Requests, load_requests
 from harness.model.clock import NS_PER_S
 from harness.model.events import Kind
+from harness.model.faults import Fault
 from harness.model.finding import Cause, How, Window
 from harness.model.plan import Plan, fault_name
 from harness.model.scenario import Phase
+from harness.model.target import ends_of
 from harness.recording.columns import Table
 from harness.recording.reader import Recording
 
@@ -79,24 +81,31 @@ class Facts:
         zero_ns = self.phase(Phase.WARMUP).start_ns
         start_s, end_s = self.plan.fault_window_s(number)
         name = fault_name(number)
-        applied, undone = (self._moment(kind, name) for kind in (Kind.FAULT_APPLIED, Kind.FAULT_UNDONE))
+        applied, undone = self._moment(Kind.FAULT_APPLIED, name), self._moment(Kind.FAULT_UNDONE, name, last=True)
         start_ns = zero_ns + round(start_s * NS_PER_S) if applied is None else applied
         return Window(name, start_ns, zero_ns + round(end_s * NS_PER_S) if undone is None else undone)
 
     def fault_on(self, link: str) -> Window:
         """Return from when to when *link* was faulted; for a link without a fault, from the first fault to the last."""
         faults = self.plan.scenario.faults
-        numbers = [n for n, fault in enumerate(faults) if fault.link == link] or range(len(faults))
+        numbers = [n for n, fault in enumerate(faults) if link in self.links_of(fault)] or range(len(faults))
         windows = [self.fault_window(number) for number in numbers]
         return Window("fault", min(w.start_ns for w in windows), max(w.end_ns for w in windows))
+
+    def links_of(self, fault: Fault) -> list[str]:
+        """Return the links on which *fault* shows: its own, or all that lead to its service."""
+        if fault.link:
+            return [fault.link]
+        return [link for link in self.plan.target.links if ends_of(link)[1] == fault.service]
 
     @property
     def faults_end_ns(self) -> int:
         """When the last fault was gone."""
         return max(self.fault_window(number).end_ns for number in range(len(self.plan.scenario.faults)))
 
-    def _moment(self, kind: Kind, fault: str) -> int | None:
-        return next((e.time_ns for e in self.recording.events_of(kind) if e.text("fault") == fault), None)
+    def _moment(self, kind: Kind, fault: str, *, last: bool = False) -> int | None:
+        moments = [e.time_ns for e in self.recording.events_of(kind) if e.text("fault") == fault]
+        return (moments[-1] if last else moments[0]) if moments else None
 
     @cached_property
     def seen_until_ns(self) -> int:
@@ -139,7 +148,7 @@ class Facts:
     @cached_property
     def _calls(self) -> Mapping[str, Calls]:
         scenario = self.plan.scenario
-        faulted = [fault.link for fault in scenario.faults if fault.link]
+        faulted = [link for fault in scenario.faults for link in self.links_of(fault)]
         asked = [link for entry in scenario.checks if (link := getattr(entry.spec, "link", None))]
         return load_calls(self.recording, [*faulted, *asked])
 

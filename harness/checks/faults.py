@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from harness.checks.facts import Facts
 from harness.model.clock import NS_PER_S
 from harness.model.events import Event, Kind
-from harness.model.faults import Fault, Surge
+from harness.model.faults import HTTP_KINDS, Fault, Surge
 from harness.model.finding import Cause, Finding, Status, Window
 from harness.model.plan import fault_name
+from harness.model.target import Protocol
 from harness.recording.columns import Outcome
 
 SURGE_SHARE = 0.8
@@ -41,13 +42,17 @@ def fault_felt(facts: Facts) -> Iterator[Finding]:
         window = facts.fault_window(number)
         if fault.surge:
             yield _surge_felt(facts, number, fault.surge, window)
+        elif fault.kind in HTTP_KINDS:
+            yield _requests_felt(facts, fault_name(number), fault, window)
+        elif fault.link is None:
+            yield _place_felt(facts, fault_name(number), fault, window)
         else:
             yield _link_felt(facts, fault_name(number), fault, window)
 
 
 def _link_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding:
-    link = fault.link or ""
     event = _last(facts, name, Kind.FAULT_FELT)
+    link = fault.link or ""
     connections, passed = (event.number("connections"), event.number("bytes")) if event else (-1.0, -1.0)
     calls = len(facts.calls(link).under_way_in(window))
     counted = connections < 0 or connections > 0 or passed > 0  # negative: this proxy does not count
@@ -59,6 +64,34 @@ def _link_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding
     cause = None if felt else Cause.NOT_FELT
     status = Status.PASS if felt else Status.UNKNOWN
     return Finding("", f"{name} on {link}", status, seen, "> 0", calls, window, cause=cause, reason=reason)
+
+
+def _requests_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding:
+    """A fault on single requests counts them itself; there is no guessing."""
+    event = _last(facts, name, Kind.FAULT_FELT)
+    hit = int(event.number("requests")) if event else 0
+    return _felt(name, fault, window, f"{hit:,} requests hit", hit, f"No request on {fault.place} was in its scope.")
+
+
+def _place_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding:
+    """A fault on a service must have touched it, and somebody must have called it; one on a flag must be read back."""
+    event = _last(facts, name, Kind.FAULT_FELT)
+    touched = int(event.number("touched")) if event else 0
+    unit = (event.text("unit") if event else "") or "things"
+    links = [link for link in facts.links_of(fault) if facts.plan.target.links[link].speaks is not Protocol.TCP]
+    calls = sum(len(facts.calls(link).under_way_in(window)) for link in links)
+    seen = f"{touched:,} {unit} touched" + (f", {calls} calls to {fault.place}" if links else "")
+    if touched and links and facts.spans and not calls:
+        return _felt(
+            name, fault, window, seen, 0, f"Nobody called {fault.place} meanwhile: give such a flow some load."
+        )
+    return _felt(name, fault, window, seen, touched, f"It touched nothing of {fault.place}.")
+
+
+def _felt(name: str, fault: Fault, window: Window, seen: str, count: int, otherwise: str) -> Finding:
+    subject, status = f"{name} on {fault.place}", Status.PASS if count > 0 else Status.UNKNOWN
+    cause, reason = (None, "") if count > 0 else (Cause.NOT_FELT, otherwise)
+    return Finding("", subject, status, seen, "> 0", count, window, cause=cause, reason=reason)
 
 
 def _surge_felt(facts: Facts, number: int, surge: Surge, window: Window) -> Finding:

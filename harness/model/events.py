@@ -16,7 +16,7 @@ class Kind(Enum):
     PHASE_STARTED = "phase.started"  # phase; the time is the planned edge, not the moment of writing
     FAULT_ASKED = "fault.asked"  # fault, kind, place
     FAULT_APPLIED = "fault.applied"  # fault, kind, place; after the injector read it back
-    FAULT_FELT = "fault.felt"  # fault, connections, bytes, first_felt_ns: the injector's own count
+    FAULT_FELT = "fault.felt"  # fault, connections, bytes, requests, touched and its unit, first_felt_ns: as counted
     FAULT_UNDONE = "fault.undone"  # fault, by: harness | reaper; after it was read back
     FAULT_FAILED = "fault.failed"  # fault, step: apply | undo; cause
     SURGE_DELIVERED = "surge.delivered"  # fault, tenant, requests

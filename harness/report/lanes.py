@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.model.base import Spec
 from harness.model.events import Event, Kind
 from harness.model.faults import Fault
 from harness.model.plan import fault_name
@@ -70,7 +71,14 @@ def fault_text(fault: Fault) -> str:
     if fault.surge:
         return f"surge, {fault.surge.times:g} times"
     kind = fault.kind
-    size = getattr(fault, kind).model_dump(mode="json", exclude_defaults=True) if fault.toxic else {}
+    given = fault.request_delay if kind == "delay" else getattr(fault, kind)
+    if isinstance(given, Spec):
+        size = given.model_dump(mode="json", exclude_defaults=True)
+    else:
+        size = {} if isinstance(given, bool) else {kind: f"{given:g}"}
+    if fault.scope is not None:
+        parts = fault.scope.model_dump(mode="json", exclude_defaults=True)
+        size |= {"for": ", ".join(f"{part} {value}" for part, value in parts.items())}
     return " ".join([kind, *(str(value) if name == kind else f"{name} {value}" for name, value in size.items())])
 
 

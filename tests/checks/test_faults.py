@@ -3,7 +3,7 @@ import pytest
 from harness.model.events import Kind
 from harness.model.finding import Cause, Status
 from tests.checks.stories import all_is_well, found, told
-from tests.recordings import LINK, Stretch
+from tests.recordings import LINK, Stretch, at
 
 SUBJECT = f"fault-1 on {LINK}"
 SURGE = [{"surge": {"tenant": "globex", "times": 5}}]
@@ -104,3 +104,61 @@ def test_what_was_never_there_needs_no_rollback(new_run):
     written.load_as_planned()
     written.fault_of_the_plan(applied=False)
     assert found(written.read(), "rollback") == []
+
+
+def felt_event(written, **fields):
+    for kind in (Kind.FAULT_ASKED, Kind.FAULT_APPLIED):
+        written.event(12, kind, fault="fault-1", kind="x", place="y")
+    written.event(21.9, Kind.FAULT_FELT, fault="fault-1", **fields)
+    written.event(22, Kind.FAULT_UNDONE, fault="fault-1", by="harness")
+
+
+SCOPED = [{"link": LINK, "latency": "2s", "scope": {"tenant": "acme"}}]
+PAUSED = [{"service": "provider-a", "pause": True}]
+UNCALLED = [{"service": "gateway", "kill": True}]
+
+
+@pytest.mark.parametrize(
+    ("faults", "counted", "said"),
+    [
+        (SCOPED, {"requests": 17}, (SUBJECT, "pass", "17 requests hit")),
+        (SCOPED, {"requests": 0, "connections": 9}, (SUBJECT, "unknown", "0 requests hit")),
+        (
+            PAUSED,
+            {"touched": 1, "unit": "processes"},
+            ("fault-1 on provider-a", "pass", "1 processes touched, 40 calls to provider-a"),
+        ),
+        (
+            PAUSED,
+            {"touched": 0, "unit": "processes"},
+            ("fault-1 on provider-a", "unknown", "0 processes touched, 40 calls to provider-a"),
+        ),
+        (UNCALLED, {"touched": 1, "unit": "processes"}, ("fault-1 on gateway", "pass", "1 processes touched")),
+    ],
+)
+def test_faults_that_are_no_toxics_are_felt_by_their_own_count(new_run, faults, counted, said):
+    written = new_run(faults=faults)
+    written.load_as_planned()
+    felt_event(written, **counted)
+    assert told(written.read(), "fault_felt") == [said]
+
+
+def test_a_paused_service_that_nobody_called_was_not_felt(new_run):
+    written = new_run(faults=PAUSED)
+    written.load_as_planned(but=[Stretch(12, 22, "acme", "checkout")])
+    felt_event(written, touched=1, unit="processes")
+    (finding,) = found(written.read(), "fault_felt")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_FELT)
+    assert finding.reason == "Nobody called provider-a meanwhile: give such a flow some load."
+
+
+def test_a_repeated_fault_was_there_from_its_first_to_its_last_time(new_run):
+    repeated = [{"service": "provider-a", "kill": True, "duration": "1s", "repeat": {"every": "3s", "times": 3}}]
+    written = new_run(faults=repeated)
+    written.load_as_planned()
+    for at_s in (12, 15, 18):
+        written.event(at_s, Kind.FAULT_APPLIED, fault="fault-1", kind="kill", place="provider-a")
+        written.event(at_s + 1, Kind.FAULT_UNDONE, fault="fault-1", by="harness")
+    written.event(19, Kind.FAULT_FELT, fault="fault-1", touched=3, unit="processes")
+    (finding,) = found(written.read(), "fault_felt")
+    assert (finding.window.start_ns, finding.window.end_ns) == (at(12), at(19))
