@@ -135,6 +135,7 @@ class Written:
         self._writers = {table: SegmentWriter(run, table, source="hand") for table in Table}
         self._events: list[Event] = []
         self._ids = itertools.count(1)
+        self._ends_s: dict[str, list[float]] = {}
 
     # -- requests and their traces ---------------------------------------------------------------------------------
 
@@ -169,6 +170,8 @@ class Written:
         trace_id = trace or self.new_id(16)
         row = (tenant, flow, spec.name, due, start, end, code if sent else 0, ended.value, error, trace_id, 512)
         self.row(Table.REQUESTS, *row, retry_after, foreign)
+        if sent:
+            self._ends_s.setdefault(tenant, []).append(at_s + took_ms / 1e3)
         services = chain_of(tenant, flow) if chain is None else chain
         if services and sent:
             self.trace(trace_id, services, at_s + lag_ms / 1e3, took_ms - lag_ms, tenant=tenant, failed=code >= 500)
@@ -182,6 +185,10 @@ class Written:
         steps = [step.name for step in self.plan.target.flows[flow].steps]
         wanted = [each.pop("step")] if "step" in each else steps
         return [self.request(tenant, flow, moment, step=step, **each) for moment in moments for step in wanted]
+
+    def ends(self, tenant: str) -> list[float]:
+        """Return when each request of a tenant ended, in order."""
+        return sorted(self._ends_s.get(tenant, []))
 
     def load_as_planned(self, *, but: Iterable[Stretch] = (), end_s: float | None = None, **each: Any) -> None:
         """Write the whole load of the plan, healthy, without the stretches in *but*; and that the load ended well."""

@@ -5,16 +5,20 @@ from typing import Any
 
 from harness.checks.breaker import breaker
 from harness.checks.bulkhead import bulkhead
+from harness.checks.coupling import coupling
 from harness.checks.deadline import deadline
 from harness.checks.facts import Facts
 from harness.checks.faults import fault_applied, fault_felt, rollback
+from harness.checks.impact import impact
 from harness.checks.integrity import integrity
 from harness.checks.isolation import isolation
 from harness.checks.load import generator_kept_up, load_delivered
+from harness.checks.metric import metric
 from harness.checks.objective import blast_radius, objective, steady_after, steady_before
 from harness.checks.recovery import recovery
 from harness.checks.refusals import refusals
 from harness.checks.retries import retries
+from harness.checks.signals import signals
 from harness.checks.trace import trace
 from harness.model.finding import Finding
 
@@ -29,6 +33,10 @@ ASKED: Mapping[str, Callable[[Facts, Any], Iterable[Finding]]] = {
     "refusals": refusals,
     "integrity": integrity,
     "isolation": isolation,
+    "impact": impact,
+    "metric": metric,
+    "coupling": coupling,
+    "signals": signals,
 }
 """Checks that scenarios ask for, by the key under which they do; each takes its own parameters."""
 

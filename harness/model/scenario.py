@@ -129,6 +129,45 @@ class IsolationCheck(Spec):
     """No answer held another tenant's data. Every run gets it, asked or not."""
 
 
+class ImpactCheck(Spec):
+    """A flow's p95 under the fault, as a multiple of its baseline."""
+
+    flow: str
+    p95: Bound
+    tenants: list[str] = []
+
+
+class MetricCheck(Spec):
+    """One of the target's own metrics keeps a bound in one phase."""
+
+    name: str
+    service: str | None = None
+    labels: dict[str, str] = {}
+    measure: Annotated[str, Field(pattern="^(increase|max|min|last)$")] = "increase"
+    bound: Bound
+    phase: Phase = Phase.FAULT
+    after: Duration = Field(default=0.0, description="Looked at from so long after the phase began.")
+    because: str = Field(default="", description="What it means when the bound is broken.")
+
+
+class CouplingCheck(Spec):
+    """How tightly services hang together, by the traces of the baseline; synchronous calls between services."""
+
+    depth: Bound | None = None
+    fan_out: Bound | None = None
+    chattiness: Bound | None = None
+    shared_stores: Bound | None = Bound("<=", 0, "")
+
+
+class SignalsCheck(Spec):
+    """Logs, metrics and traces of a service count the requests that its clients sent."""
+
+    service: str
+    tolerance: Share = 0.02
+    metric: str = "http_server_requests_total"
+    log: str = Field(default="request", description="Body of the access log's lines.")
+
+
 CHECKS = (
     "objective",
     "breaker",
@@ -140,6 +179,10 @@ CHECKS = (
     "refusals",
     "integrity",
     "isolation",
+    "impact",
+    "metric",
+    "coupling",
+    "signals",
 )
 
 
@@ -163,6 +206,10 @@ class CheckSpec(Spec):
     refusals: RefusalsCheck | None = None
     integrity: IntegrityCheck | None = None
     isolation: IsolationCheck | None = None
+    impact: ImpactCheck | None = None
+    metric: MetricCheck | None = None
+    coupling: CouplingCheck | None = None
+    signals: SignalsCheck | None = None
     name: str | None = Field(
         default=None, description="How findings and `proves` call it; without it the kind of check."
     )
@@ -311,6 +358,7 @@ def _check_check(source: Source, at: tuple[str | int, ...], spec: Any, scenario:
         ("flow", "flow", loaded),
         ("tenant", "tenant", scenario.load),
         ("ledger", "ledger", target.ledgers),
+        ("service", "service", target.services),
     ):
         if (word := getattr(spec, field, None)) is not None:
             _known(source, (*at, field), kind, word, known)

@@ -1,0 +1,47 @@
+import pytest
+
+from harness.model.finding import Cause, Status
+from harness.recording.columns import Table
+from tests.checks.stories import all_is_well, found
+from tests.recordings import at
+
+CHECK = {"signals": {"service": "gateway", "tolerance": "2%"}}
+TENANTS = ("acme", "globex")
+
+
+def counts(written, tenant):
+    """Return (moment, requests that had ended by then) of a tenant, a second apart."""
+    ends = written.ends(tenant)
+    return [(second, sum(end <= second for end in ends)) for second in range(1, 33)]
+
+
+def told(written, *, metrics=1.0, logs=1.0):
+    """Let the gateway count and log what happened, or a share of it; return the findings by source and status."""
+    all_is_well(written)
+    for tenant in TENANTS:
+        for second, ended in counts(written, tenant):
+            written.metric(second, "gateway", "http_server_requests_total", ended * metrics, tenant=tenant, route="/")
+        ends = written.ends(tenant)
+        for end in ends[: round(len(ends) * logs)]:
+            written.row(Table.LOGS, at(end), "gateway", "INFO", "request", None, tenant)
+    return {(f.subject, f.status) for f in found(written.read(), "signals")}
+
+
+def everything(status, *sources):
+    return {(f"{source} of {tenant} at gateway", status) for source in sources for tenant in TENANTS}
+
+
+def test_three_sources_that_agree_pass(new_run):
+    assert told(new_run(CHECK)) == everything(Status.PASS, "metrics", "traces", "logs")
+
+
+@pytest.mark.parametrize("source", ["metrics", "logs"])
+def test_a_source_that_counts_less_fails(new_run, source):
+    rest = {"metrics", "traces", "logs"} - {source}
+    found_now = told(new_run(CHECK), **{source: 0.9})
+    assert found_now == everything(Status.FAIL, source) | everything(Status.PASS, *rest)
+
+
+def test_without_metrics_it_is_unknown(new_run):
+    (finding,) = found(all_is_well(new_run(CHECK)).read(), "signals")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TELEMETRY_LOST)
