@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from harness.checks.facts import Facts, Sample, UndecidableError
 from harness.checks.metric import increase
 from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.scenario import Phase, SignalsCheck
+from harness.model.scenario import Phase, SignalsCheck, SourceThreshold
 from harness.recording.columns import Outcome, Table
 
 
@@ -29,16 +29,18 @@ def signals(facts: Facts, spec: SignalsCheck) -> Iterator[Finding]:
 
 
 def _finding(tenant: str, source: str, count: int, asked: int, spec: SignalsCheck, window: Window) -> Finding:
+    threshold: SourceThreshold = getattr(spec, source)
     off = abs(count - asked) / asked if asked else 1.0
-    agrees = off <= spec.tolerance
+    agrees = off <= threshold.tolerance
     return Finding(
         check="",
         subject=f"{source} of {tenant} at {spec.service}",
         status=Status.UNKNOWN if not asked else Status.PASS if agrees else Status.FAIL,
         value=f"{count:,} of {asked:,} requests ({off:.1%} off)",
-        bound=f"<= {spec.tolerance:.1%} off",
+        bound=f"<= {threshold.tolerance:.1%} off",
         samples=asked,
         window=window,
+        severity=threshold.severity,
         cause=None if asked else Cause.TOO_FEW_SAMPLES,
         reason="" if agrees else "A source that counts differently from the clients hides what happened.",
         tenant=tenant,

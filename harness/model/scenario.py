@@ -52,6 +52,18 @@ QUICK = Phases.model_validate({"warmup": "2s", "baseline": "6s", "fault": "8s", 
 """What --quick takes unless the scenario says otherwise; never longer than the scenario's own phases."""
 
 
+class Severity(Enum):
+    """What a failed check means for the verdict, and who hears of it."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+    @property
+    def queue(self) -> str:
+        """Where a failed finding goes: somebody is paged for a critical one, the rest is reviewed in the morning."""
+        return "page" if self is Severity.CRITICAL else "review"
+
+
 class ObjectiveCheck(Objective):
     """A flow keeps its bounds for the tenants named (all without a list) in one phase."""
 
@@ -159,11 +171,20 @@ class CouplingCheck(Spec):
     shared_stores: Bound | None = Bound("<=", 0, "")
 
 
+class SourceThreshold(Spec):
+    """How far one source may be off, and what it means when it is."""
+
+    tolerance: Share = 0.02
+    severity: Severity = Severity.CRITICAL
+
+
 class SignalsCheck(Spec):
     """Logs, metrics and traces of a service count the requests that its clients sent."""
 
     service: str
-    tolerance: Share = 0.02
+    metrics: SourceThreshold = SourceThreshold()
+    traces: SourceThreshold = SourceThreshold()
+    logs: SourceThreshold = SourceThreshold()
     metric: str = "http_server_requests_total"
     log: str = Field(default="request", description="Body of the access log's lines.")
 
@@ -184,13 +205,6 @@ CHECKS = (
     "coupling",
     "signals",
 )
-
-
-class Severity(Enum):
-    """What a failed check means for the verdict."""
-
-    CRITICAL = "critical"
-    WARNING = "warning"
 
 
 class CheckSpec(Spec):

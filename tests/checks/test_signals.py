@@ -5,7 +5,7 @@ from harness.recording.columns import Table
 from tests.checks.stories import all_is_well, found
 from tests.recordings import at
 
-CHECK = {"signals": {"service": "gateway", "tolerance": "2%"}}
+CHECK = {"signals": {"service": "gateway"}}
 TENANTS = ("acme", "globex")
 
 
@@ -40,6 +40,18 @@ def test_a_source_that_counts_less_fails(new_run, source):
     rest = {"metrics", "traces", "logs"} - {source}
     found_now = told(new_run(CHECK), **{source: 0.9})
     assert found_now == everything(Status.FAIL, source) | everything(Status.PASS, *rest)
+
+
+def test_each_source_has_its_own_threshold_and_queue(new_run):
+    lenient = {"logs": {"tolerance": "20%"}, "metrics": {"severity": "warning"}}
+    written = new_run({"signals": {"service": "gateway", **lenient}})
+    told(written, metrics=0.9, logs=0.9)
+    findings = found(written.read(), "signals")
+    assert {(f.subject.split()[0], f.status, f.severity.queue) for f in findings} == {
+        ("metrics", Status.FAIL, "review"),
+        ("traces", Status.PASS, "page"),
+        ("logs", Status.PASS, "page"),
+    }
 
 
 def test_without_metrics_it_is_unknown(new_run):

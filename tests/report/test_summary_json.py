@@ -61,6 +61,7 @@ def test_the_answer_is_complete_and_json(held):
         "subject": LINK,
         "status": "pass",
         "severity": "critical",
+        "queue": "page",
         "value": "opened after 1.3 s, refused 61 of 74, closed 2.1 s after the fault",
         "bound": "opens <= 4s, closes <= 12s",
         "samples": 74,
