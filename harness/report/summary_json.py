@@ -30,7 +30,7 @@ def summary(recording: Recording, verdict: Verdict) -> dict[str, Any]:
     | recovered | {after_s}, seconds after the fault ended, null if not before the run did; null: not seen |
     | trust | name, ok, value of each reason to believe the verdict |
     | counts | findings by status, and warnings |
-    | findings | every finding with all its fields; queue: "page" or "review", who hears of it; evidence is a list of {text, trace_id} |
+    | findings | every finding with all its fields; queue is "page" or "review"; evidence a list of {text, trace_id} |
     """
     observed = observe(recording)
     answers, plan = answer(observed, verdict), observed.plan
