@@ -11,7 +11,7 @@ from harness.checks.facts import Facts, UndecidableError
 from harness.checks.requests import Bools, Pair, Requests
 from harness.model.clock import NS_PER_S
 from harness.model.events import Kind
-from harness.model.finding import Cause, Finding, Window
+from harness.model.finding import Cause, Finding, Status, Window
 from harness.model.scenario import Phase, TraceCheck
 from harness.model.units import Bound
 from harness.recording.columns import Outcome
@@ -28,6 +28,8 @@ def trace(facts: Facts, spec: TraceCheck) -> Iterator[Finding]:
     yield _complete(facts, spec.complete)
     if spec.blames:
         yield _blames(facts, spec.blames)
+    if spec.errors_name_it:
+        yield _named(facts, spec.errors_name_it)
 
 
 def _complete(facts: Facts, bound: Bound) -> Finding:
@@ -39,6 +41,19 @@ def _complete(facts: Facts, bound: Bound) -> Finding:
     complete = are_complete(facts.recording, rows.trace_keys, entry=facts.plan.target.entry)
     measured = measure_share(rows, complete, bound, window, seed=facts.seed)
     return finding_of(facts, "complete traces", measured, bound, window)
+
+
+def _named(facts: Facts, bound: Bound) -> Finding:
+    """From the error that a customer reports to its trace: the answer itself must say which it is."""
+    ended = facts.recording.events_of(Kind.LOAD_ENDED)
+    answers = int(sum(event.number("error_answers") for event in ended))
+    named = answers - int(sum(event.number("untraceable") for event in ended))
+    share = named / answers if answers else 0.0
+    status = Status.UNKNOWN if not answers else Status.PASS if bound.holds(share) else Status.FAIL
+    reason = "" if answers else "There was no error answer, or the target does not say where one names its trace."
+    cause = None if answers else Cause.TOO_FEW_SAMPLES
+    value = f"{named:,} of {answers:,} error answers"
+    return Finding("", "errors name their trace", status, value, str(bound), answers, None, cause=cause, reason=reason)
 
 
 def _blames(facts: Facts, link: str) -> Finding:

@@ -57,6 +57,12 @@ def ledger_type(answer: Answer, step: Step) -> str:
     return "fail" if 400 <= answer.status < 500 else "unknown"
 
 
+def names_trace(answer: Answer, path: str, trace_id: bytes) -> bool:
+    """Say whether an error answer names, at *path*, the trace of its own request: a person starts there."""
+    document = parse_json(answer.body) if len(answer.body) <= _LONGEST_ERROR_BODY else None
+    return bool(value_at(document, path) == trace_id.hex())
+
+
 def values_at(document: Any, path: str) -> list[Any]:
     """Return everything that *path* ("tenant", "a.b", "orders[].tenant") leads to; None for each that is absent."""
     found = [document]

@@ -52,7 +52,13 @@ class Generator:
         requests, ledger = (RowSink(Path(job.run), table, source="load-0") for table in (Table.REQUESTS, Table.LEDGER))
         self._sinks = (requests, ledger)
         self._disk = ThreadPool(1)  # one write after the other, none of them in the thread that keeps time
-        self._recorder = Recorder(requests=requests, ledger=ledger, tally=self._tally, clock=self._clock)
+        self._recorder = Recorder(
+            requests=requests,
+            ledger=ledger,
+            tally=self._tally,
+            clock=self._clock,
+            error_trace=self._plan.target.error_trace,
+        )
         self._environment = Environment(host=job.base_url, catch_exceptions=False)
         self._tokens = Tokens(job, self._clock)
         self._player = Player(job, clock=self._clock, recorder=self._recorder, token_of=self._tokens.of)
@@ -134,6 +140,8 @@ class Generator:
             self._say.event(Kind.SURGE_DELIVERED, fault=surge.fault, tenant=surge.tenant, requests=sent)
         tally, code = self._tally, self._halt.code
         counts = {"arrivals": tally.arrivals, "sent": tally.sent, "late": tally.late, "dropped": tally.dropped}
+        if self._plan.target.error_trace:
+            counts |= {"error_answers": tally.error_answers, "untraceable": tally.untraceable}
         self._say.event(Kind.LOAD_ENDED, **counts, code=code)
         return code
 

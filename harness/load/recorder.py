@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.load.answer import Answer, Judged
+from harness.load.answer import Answer, Judged, names_trace
 from harness.load.arrivals import Arrival
 from harness.load.tally import Tally
 from harness.model.clock import Clock
@@ -24,11 +24,14 @@ class Sent:
 class Recorder:
     """Turns what happened into rows. Everything here is cheap: it runs between two requests."""
 
-    def __init__(self, *, requests: RowSink, ledger: RowSink, tally: Tally, clock: Clock) -> None:
+    def __init__(
+        self, *, requests: RowSink, ledger: RowSink, tally: Tally, clock: Clock, error_trace: str | None = None
+    ) -> None:
         self.requests = requests
         self.ledger = ledger
         self.tally = tally
         self._clock = clock
+        self._error_trace = error_trace
         self.acknowledged: dict[tuple[str, str], set[str]] = {}  # (ledger, tenant) -> keys
 
     def answered(self, sent: Sent, end_ns: int, answer: Answer, judged: Judged) -> None:
@@ -51,6 +54,9 @@ class Recorder:
             )
         )
         self.tally.ended(sent.arrival.tenant, judged.outcome, end_ns - sent.intended_ns)
+        if self._error_trace and judged.outcome in (Outcome.FAILED, Outcome.REFUSED):
+            self.tally.error_answers += 1
+            self.tally.untraceable += not names_trace(answer, self._error_trace, sent.trace_id)
 
     def dropped(self, arrival: Arrival, step: str, *, intended_ns: int, given_up_ns: int) -> None:
         """Record an arrival that was never started."""

@@ -21,6 +21,8 @@ class Tally:
     late: int = 0  # of these: more than LATE_NS after they were due
     dropped: int = 0
     in_flight: int = 0
+    error_answers: int = 0  # answers that were not the expected ones, where the target says that they name their trace
+    untraceable: int = 0  # of these: they named none, or another
     surges: Sequence[Surge] = ()
     surge_sent: Counter[str] = field(default_factory=Counter)  # fault -> arrivals of its tenant, sent, due under it
     _outcomes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))

@@ -30,7 +30,7 @@ class Kind(Enum):
     PROCESS_STARTED = "process.started"  # service, pid
     PROCESS_EXITED = "process.exited"  # service, pid, code, expected
     LOAD_STARTED = "load.started"  # pid
-    LOAD_ENDED = "load.ended"  # arrivals, sent, late, dropped, code
+    LOAD_ENDED = "load.ended"  # arrivals, sent, late, dropped, code; error_answers and, of these, untraceable
     TELEMETRY_LOST = "telemetry.lost"  # what, count
     LEDGER_READ = "ledger.read"  # ledger, tenant, keys, complete (bool), cause
     NOTE = "note"  # text

@@ -106,6 +106,9 @@ class TraceCheck(Spec):
 
     complete: Bound = Bound(">=", 0.99, "%")
     blames: str | None = None
+    errors_name_it: Bound | None = Field(
+        default=None, description="Share of the error answers that name the trace of their own request."
+    )
 
 
 class RecoveryCheck(Spec):

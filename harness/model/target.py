@@ -249,6 +249,7 @@ class Target(Spec):
     )
     tenant_header: str | None = Field(default="x-tenant-id", description="Names the tenant on calls between services.")
     tenant_claim: str | None = Field(default="tenant", description="Names the tenant in a bearer token.")
+    error_trace: str | None = Field(default=None, description='Where an error answer names its trace: "trace_id".')
     flags: Flags | None = None
     services: dict[str, Service] = Field(min_length=1)
     links: dict[str, Link] = {}

@@ -1,3 +1,6 @@
+import pytest
+
+from harness.model.events import Kind
 from harness.model.finding import Cause, Status
 from tests.checks.stories import ACME_CHECKOUT, all_is_well, found, hang_contained, hang_uncontained, told
 from tests.recordings import LINK, Stretch
@@ -102,3 +105,13 @@ def test_quick_failures_blame_the_deepest_call_that_failed(new_run):
 def test_where_nobody_was_hurt_there_is_nobody_to_blame(new_run):
     finding = found(all_is_well(new_run(BLAMES)).read(), "trace")[1]
     assert (finding.status, finding.cause, finding.samples) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES, 0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "untraceable", "status"), [(40, 0, Status.PASS), (40, 3, Status.FAIL), (0, 0, Status.UNKNOWN)]
+)
+def test_error_answers_must_name_their_trace(new_run, answers, untraceable, status):
+    written = all_is_well(new_run({"trace": {"errors_name_it": ">= 99%"}}))
+    written.event(33, Kind.LOAD_ENDED, error_answers=answers, untraceable=untraceable)
+    finding = next(f for f in found(written.read(), "trace") if f.subject == "errors name their trace")
+    assert (finding.status, finding.value) == (status, f"{answers - untraceable} of {answers} error answers")

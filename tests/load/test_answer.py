@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.answer import Answer, Judged, error_code, judge, ledger_type, parse_json, value_at, values_at
+from harness.load.answer import (
+    Answer,
+    Judged,
+    error_code,
+    judge,
+    ledger_type,
+    names_trace,
+    parse_json,
+    value_at,
+    values_at,
+)
 from harness.model.target import Step
 from harness.recording.columns import Outcome
 
@@ -39,6 +49,20 @@ def test_paths(path, found):
 def test_any_document_can_be_asked_for_any_path(document):
     values_at(document, "a.b[].c")
     values_at(document, "[].a[]")
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b'{"error": "x", "trace_id": "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}', True),
+        (b'{"error": "x", "trace_id": "0b0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}', False),
+        (b'{"error": "x"}', False),
+        (b"<html>", False),
+        (b"", False),
+    ],
+)
+def test_an_error_names_its_own_trace_or_it_does_not(body, named):
+    assert names_trace(Answer(503, body), "trace_id", b"\x0a" * 16) is named
 
 
 def answer(status, body=None):
