@@ -65,7 +65,7 @@ def _describe(plan: Plan) -> str:
         *(f"fault     {fault.place}: {fault.kind}" for fault in scenario.faults),
         *(f"may hurt  {tenant:<10} {', '.join(flows)}" for tenant, flows in scenario.blast_radius.items()),
         *(f"check     {entry.id}" for entry in scenario.checks),
-        *(f"proves    {', '.join(p)} (without: {c} fails)" for c, p in scenario.proves.items()),
+        *(f"proves    {', '.join(p)} (without: {c} fails)" for c, p in scenario.proofs),
         *(f"WITHOUT   {name}" for name in plan.without),
     ]
     return "\n".join(lines)

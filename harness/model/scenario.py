@@ -296,9 +296,21 @@ class Scenario(Spec):
     )
     checks: list[CheckSpec] = []
     guardrails: list[Guardrail] = Field(default=[], description="When to stop before more harm is done.")
-    proves: dict[str, list[str]] = Field(
-        default={}, description="Check that must fail -> protections whose absence it catches, switched off together."
+    proves: dict[str, list[str | list[str]]] = Field(
+        default={},
+        description="Check that must fail -> protections whose absence it catches, switched off together; "
+        "a list within the list is a further set, switched off by itself.",
     )
+
+    @property
+    def proofs(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return each check with a set of protections without which it must fail."""
+        found = []
+        for check, entries in self.proves.items():
+            together = tuple(entry for entry in entries if isinstance(entry, str))
+            further = [tuple(entry) for entry in entries if isinstance(entry, list)]
+            found += [(check, names) for names in (together, *further) if names]
+        return found
 
 
 def load_scenario(path: Path, target: Target) -> Scenario:
@@ -331,10 +343,15 @@ def _check_names(source: Source, scenario: Scenario, target: Target) -> None:
     for index, guardrail in enumerate(scenario.guardrails):
         _check_check(source, ("guardrails", index), guardrail, scenario, target)
     ids = [entry.id for entry in scenario.checks] + ["blast_radius"]
-    for check, protections in scenario.proves.items():
+    for check, sets in scenario.proves.items():
         _known(source, ("proves", check), "check", check, ids, key=True)
-        for index, protection in enumerate(protections):
-            _known(source, ("proves", check, index), "protection", protection, target.protections)
+        for index, names in enumerate(sets):
+            place: tuple[str | int, ...] = ("proves", check, index)
+            if isinstance(names, str):
+                _known(source, place, "protection", names, target.protections)
+            else:
+                for inner, name in enumerate(names):
+                    _known(source, (*place, inner), "protection", name, target.protections)
 
 
 def _check_fault(source: Source, at: tuple[str | int, ...], fault: Fault, scenario: Scenario, target: Target) -> None:

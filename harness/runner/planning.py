@@ -72,5 +72,5 @@ def check_protections(asked: Sequence[str], target: Target, *, hint: str | None 
 
 
 def _proved_by(scenario: Scenario) -> str | None:
-    proofs = "; ".join(f"check {check!r} proves {', '.join(names)}" for check, names in scenario.proves.items())
+    proofs = "; ".join(f"check {check!r} proves {', '.join(names)}" for check, names in scenario.proofs)
     return f"in this scenario {proofs}" if proofs else None

@@ -1,5 +1,6 @@
 """What can be wrong with a scenario, and the message that says where and what was meant."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.model.errors import ExitCode, UsageError
+from harness.model.faults import Fault
+from harness.model.plan import Plan
 from harness.model.scenario import Scenario, load_scenario, read_scenario_head
 from harness.model.target import Target, load_target
 
@@ -260,3 +263,89 @@ def test_a_good_scenario_with_anything_put_in_gives_a_scenario_or_a_usage_error(
     path = tmp_path / "any.yaml"
     path.write_text(GOOD[:cut] + put + GOOD[cut:])
     read(path, target)
+
+
+def test_proofs_are_sets_switched_off_together_and_further_ones(tmp_path, target, error):
+    path = tmp_path / "proofs.yaml"
+    path.write_text(GOOD.replace("[payments-breaker]", "[payments-breaker, orders-breaker, [payments-bulkhead]]"))
+    assert load_scenario(path, target).proofs == [
+        ("breaker", ("payments-breaker", "orders-breaker")),
+        ("breaker", ("payments-bulkhead",)),
+    ]
+    said = error("[payments-breaker]", "[[payments-breaker, nothing-like-it]]")
+    assert said.startswith("mine.yaml:15:32: unknown protection 'nothing-like-it'")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("{link: payments -> provider-a, kill: true}", "a kill has no link"),
+        ("{service: orders, latency: 1s}", "latency needs a link such as 'payments -> provider-a'"),
+        ("{kill: true}", "kill needs a service such as 'orders'"),
+        ("{service: orders, drop_index: x}", "drop_index needs a database, and orders is none"),
+        (
+            "{link: orders -> orders-db, hang: true}",
+            "hang looks at single HTTP requests, and this link speaks postgres",
+        ),
+        (
+            "{link: payments -> provider-a, bandwidth: 1, scope: {tenant: acme}}",
+            "bandwidth touches whole connections: a scope goes with latency",
+        ),
+        ("{link: payments -> provider-a, hang: true, scope: {tenant: acne}}", "unknown tenant 'acne'; did you mean"),
+        ("{service: orders, kill: true, ramp: 1s}", "kill has no ramp"),
+        ("{service: orders, kill: true, repeat: {every: 2s, times: 2}}", "a repeated fault needs a duration"),
+        (
+            "{service: orders, kill: true, duration: 2s, repeat: {every: 2s, times: 2}}",
+            "a repeated fault needs a duration shorter than `every`",
+        ),
+        (
+            "{service: orders, kill: true, duration: 1s, repeat: {every: 4s, times: 4}}",
+            "it does not fit into the fault phase of 10s",
+        ),
+        ("{service: orders, kill: true, start: 8s..4s}", "expected an earliest and a latest time"),
+        ("{flag: {name: x, value: true}, link: payments -> provider-a}", "a flag has no link"),
+        ("{service: orders, memory_ceiling: 80}", "expected a size with its unit such as '80MB'"),
+        ("{link: payments -> provider-a, delay: {latency: 1s, jitter: 1s}}", "jitter needs a distribution"),
+    ],
+)
+def test_faults_that_make_no_sense(error, fault, reason):
+    assert reason in error("link: payments -> provider-a\n    latency: 10s", fault)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"link": "payments -> provider-a", "latency": "2s", "scope": {"tenant": "acme", "share": "20%", "next": 3}},
+        {"link": "payments -> provider-a", "answer": {"status": 503, "headers": {"Retry-After": "2"}}},
+        {"service": "orders", "clock_shift": "-1h", "start": "1s..6s"},
+        {"service": "orders", "memory_ceiling": "80MB", "duration": "1s", "repeat": {"every": "3s", "times": 3}},
+        {"service": "orders-db", "terminate_backends": "500ms"},
+        {"flag": {"name": "x", "value": False}},
+    ],
+)
+def test_a_fault_survives_being_stored(fault):
+    made = Fault.model_validate(fault)
+    assert Fault.model_validate_json(made.model_dump_json()) == made
+
+
+def test_a_latency_with_a_scope_is_a_delay_of_requests():
+    fault = Fault.model_validate({"link": "a -> b", "latency": {"latency": "2s", "jitter": "1s"}, "scope": {"next": 1}})
+    assert (fault.kind, fault.toxic) == ("delay", None)
+    assert (fault.request_delay.latency, fault.request_delay.distribution) == (2.0, "uniform")
+
+
+def test_a_random_start_and_repeats_follow_the_seed(tmp_path, target):
+    path = tmp_path / "again.yaml"
+    repeated = "latency: 1s\n    start: 1s..3s\n    duration: 1s\n    repeat: {every: 2s, times: 3}"
+    path.write_text(GOOD.replace("latency: 10s", repeated))
+    scenario = load_scenario(path, target)
+    plans = [
+        Plan(name="x", scenario=scenario, target=target, phases=scenario.phases, seed=seed) for seed in (1, 1, 2, 3)
+    ]
+    first, same, *others = (plan.fault_windows_s(0) for plan in plans)
+    assert first == same
+    assert all(other != first for other in others)
+    assert [round(end - start, 6) for start, end in first] == [1, 1, 1]
+    assert [round(b[0] - a[0], 6) for a, b in pairwise(first)] == [2, 2]
+    assert 13 <= first[0][0] <= 15
+    assert plans[0].fault_window_s(0) == (first[0][0], first[-1][1])
