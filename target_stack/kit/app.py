@@ -197,7 +197,7 @@ class Door:
         metrics = self._toolbox.metrics
         metrics.requests.labels(path, request.method, str(status), tenant).inc()
         metrics.request_duration.labels(path, tenant).observe(duration_s, {"trace_id": current_trace_id()})
-        if self._service.edge:
+        if self._service.edge and self._toolbox.is_on(Protection.ACCESS_LOG):
             fields = {"method": request.method, "route": path, "status": status}
             self._toolbox.log.info("request", duration_ms=round(duration_s * 1000, 2), **fields)
 

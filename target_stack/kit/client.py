@@ -82,6 +82,7 @@ class LinkSettings:
     breaker: Breaker | None = None
     bulkhead: Bulkhead | None = None
     third_party: bool = False  # gets neither our tokens nor our deadlines
+    passes_trace: bool = True
 
 
 class ServiceClient:
@@ -184,7 +185,8 @@ class ServiceClient:
             self._metrics.client_duration.labels(self.link, status).observe(self._clock.monotonic_s() - started_s)
 
     async def _send(self, call: Call, context: CallContext, timeout_s: float) -> Answer | LinkError:
-        headers = {**call.headers, **trace_headers(), **self._context_headers(call, context, timeout_s)}
+        trace = trace_headers() if self._settings.passes_trace else {}
+        headers = {**call.headers, **trace, **self._context_headers(call, context, timeout_s)}
         url = URL(self._url + call.path, encoded=True)
         try:
             async with (

@@ -14,6 +14,8 @@ class Protection(Enum):
     RETRY_BUDGET = "retry_budget"
     RATE_LIMIT = "rate_limit"
     TENANT_BULKHEAD = "tenant_bulkhead"
+    TRACE_CONTEXT = "trace_context"
+    ACCESS_LOG = "access_log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ class Toolbox:
             breaker=self.breaker(link, with_breaker) if with_breaker else None,
             bulkhead=self.bulkhead(link, with_bulkhead) if with_bulkhead else None,
             third_party=plan.third_party,
+            passes_trace=self.is_on(Protection.TRACE_CONTEXT),
         )
 
     def _retry_policy(self, plan: LinkPlan) -> RetryPolicy:
