@@ -79,7 +79,8 @@ def _server_spans(facts: Facts, spec: SignalsCheck, tenant: str, window: Window)
 
 
 def _log_lines(facts: Facts, spec: SignalsCheck, tenant: str, window: Window) -> int:
-    where = (pc.field("service") == spec.service) & (pc.field("body") == spec.log) & (pc.field("tenant") == tenant)
+    ours = pc.starts_with(pc.field("body"), pattern=f"{spec.log} ") | (pc.field("body") == spec.log)
+    where = (pc.field("service") == spec.service) & ours & (pc.field("tenant") == tenant)
     return _ended_in(facts.recording.frame(Table.LOGS, ("time",), where=where)["time"], window)
 
 

@@ -189,7 +189,7 @@ class SignalsCheck(Spec):
     traces: SourceThreshold = SourceThreshold()
     logs: SourceThreshold = SourceThreshold()
     metric: str = "http_server_requests_total"
-    log: str = Field(default="request", description="Body of the access log's lines.")
+    log: str = Field(default="request", description="How each line of the access log begins.")
 
 
 CHECKS = (

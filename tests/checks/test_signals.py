@@ -23,7 +23,7 @@ def told(written, *, metrics=1.0, logs=1.0):
             written.metric(second, "gateway", "http_server_requests_total", ended * metrics, tenant=tenant, route="/")
         ends = written.ends(tenant)
         for end in ends[: round(len(ends) * logs)]:
-            written.row(Table.LOGS, at(end), "gateway", "INFO", "request", None, tenant)
+            written.row(Table.LOGS, at(end), "gateway", "INFO", "request status=200", None, tenant)
     return {(f.subject, f.status) for f in found(written.read(), "signals")}
 
 
