@@ -14,6 +14,10 @@ class Protection(Enum):
     RETRY_BUDGET = "retry_budget"
     RATE_LIMIT = "rate_limit"
     TENANT_BULKHEAD = "tenant_bulkhead"
+    OUTBOX = "outbox"
+    DEAD_LETTER = "dead_letter"
+    CQRS = "cqrs"
+    EVENTS = "events"
     TRACE_CONTEXT = "trace_context"
     ACCESS_LOG = "access_log"
 

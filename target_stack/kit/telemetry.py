@@ -1,7 +1,7 @@
 """Traces: W3C context in and out, one SERVER span a request, one CLIENT span a real attempt, sent off in batches."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import context as otel_context
@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AnyValue
 
@@ -45,6 +45,21 @@ class Tracing:
         with self._span(name, SpanKind.CLIENT, attributes, None) as span:
             yield span
 
+    @contextmanager
+    def producer_span(self, name: str, origin: Mapping[str, str], attributes: Attributes) -> Iterator[Span]:
+        """Run the block in the PRODUCER span of a message, in the trace of *origin*: that of what it tells of."""
+        parent = _propagator.extract(origin, otel_context.Context())
+        with self._span(name, SpanKind.PRODUCER, attributes, parent) as span:
+            yield span
+
+    @contextmanager
+    def consumer_span(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Iterator[Span]:
+        """Run the block in the CONSUMER span of a delivery: the root of its own trace, linked to the producer."""
+        producer = trace.get_current_span(_propagator.extract(headers, otel_context.Context())).get_span_context()
+        links = [Link(producer)] if producer.is_valid else []
+        with self._span(name, SpanKind.CONSUMER, attributes, otel_context.Context(), links) as span:
+            yield span
+
     def note(self, event: str, attributes: Attributes) -> None:
         """Add an event to the current span; where none is recording, to a span of its own, so that none is lost."""
         span = trace.get_current_span()
@@ -68,8 +83,9 @@ class Tracing:
         kind: SpanKind,
         attributes: Attributes,
         parent: otel_context.Context | None,
+        links: Sequence[Link] = (),
     ) -> Iterator[Span]:
-        span = self._tracer.start_span(name, context=parent, kind=kind, attributes=attributes)
+        span = self._tracer.start_span(name, context=parent, kind=kind, attributes=attributes, links=links)
         token = otel_context.attach(trace.set_span_in_context(span, parent))
         try:
             yield span
