@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import nats
 import nats.errors
@@ -17,6 +18,14 @@ ACK_WITHIN_S = 1.0
 DEDUPLICATION_S = 120.0
 _COMPLAIN_EVERY = 100
 _MIB = 1024 * 1024
+_PATIENCE: dict[str, Any] = {
+    "max_reconnect_attempts": -1,
+    "reconnect_time_wait": 0.1,
+    "connect_timeout": 1,
+    "ping_interval": 5,
+    "max_outstanding_pings": 2,
+    "pending_size": 0,
+}
 EVENTS = StreamConfig(
     name="EVENTS",
     subjects=["orders.>"],
@@ -84,12 +93,7 @@ class Broker:
         await self._client.connect(
             self._url,
             name=self._service,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.1,
-            connect_timeout=1,
-            ping_interval=5,
-            max_outstanding_pings=2,
-            pending_size=0,
+            **_PATIENCE,
             error_cb=self._on_error,
             reconnected_cb=self._on_reconnect,
         )

@@ -1,4 +1,4 @@
-"""A durable consumer: every event is applied at least once by a function that makes it count once; a bad one is set aside.
+"""A durable consumer: each event is applied at least once, by a function that makes it count once; a bad one is set apart.
 
 One delivery at a time, acknowledged by hand. What fails is delivered again after a growing pause while others go on;
 after MAX_FAILURES, or at once when it can never succeed, it goes to the dead letters with its cause. Trouble of our
@@ -78,17 +78,30 @@ class Consumer:
         self._metrics = ConsumerMetrics(toolbox.metrics.registry, self._tenants)
         self._sets_aside = toolbox.is_on(Protection.DEAD_LETTER)
         self._troubles: OrderedDict[int, Trouble] = OrderedDict()
+        self._running: asyncio.Task[None] | None = None
         self._heard_s = toolbox.clock.monotonic_s()
         self._metrics.contact_age.set_function(lambda: toolbox.clock.monotonic_s() - self._heard_s)
 
-    async def run(self) -> None:
+    def start(self) -> None:
+        """Connect and consume, both in the background; what `apply` needs must be ready."""
+        self._broker.start()
+        self._running = asyncio.create_task(self._run(), name="consumer")
+
+    async def close(self) -> None:
+        """Stop where it is: what was not acknowledged comes again."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running], timeout=1.0)
+        await self._broker.close()
+
+    async def _run(self) -> None:
         """Consume until cancelled, through every outage of broker and database."""
         while True:
             try:
                 await self._consume(await self._broker.jetstream())
             except BrokerUnavailableError:
                 await asyncio.sleep(0.2)
-            except Exception as error:  # noqa: BLE001 - a consumer that ends in silence would be the worst of all
+            except Exception as error:
                 self._toolbox.log.exception("the consumer stumbled", error)
                 await asyncio.sleep(1.0)
 
@@ -122,7 +135,7 @@ class Consumer:
         )
 
     async def _fetch(self, stream: JetStreamContext, subscription: Any) -> Sequence[Msg]:
-        """Return what is there, or nothing; silence is told from an empty stream by asking. Raises BrokerUnavailable."""
+        """Return what is there, or nothing; an empty stream is told from a dead broker by asking."""
         with translated():
             try:
                 messages: list[Msg] = await subscription.fetch(_BATCH, timeout=_WAIT_S)
@@ -169,7 +182,8 @@ class Consumer:
             "messaging.delivery_attempt": message.metadata.num_delivered,
             "tenant.id": tenant,
         }
-        with self._toolbox.tracing.consumer_span(f"process {message.subject}", message.headers or {}, attributes) as span:
+        tracing, headers = self._toolbox.tracing, message.headers or {}
+        with tracing.consumer_span(f"process {message.subject}", headers, attributes) as span:
             outcome = await self._outcome(message)
             if outcome is not None:
                 span.set_attribute("messaging.outcome", outcome.value)
@@ -188,7 +202,8 @@ class Consumer:
             patient = self._trouble(message).first_s + GAP_PATIENCE_S > self._toolbox.clock.monotonic_s()
             return await (self._again(message, error) if patient else self._set_aside(message, error))
         except Exception as error:  # noqa: BLE001 - a defect of ours shall cost one event's delivery, not all
-            return await (self._set_aside(message, error) if self._is_hopeless(message) else self._again(message, error))
+            hopeless = self._is_hopeless(message)
+            return await (self._set_aside(message, error) if hopeless else self._again(message, error))
         self._troubles.pop(message.metadata.sequence.stream, None)
         with translated():
             await message.ack()

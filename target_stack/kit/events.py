@@ -39,6 +39,7 @@ class Event:
     occurred_ns: int
     actor: Actor
     data: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = field(default="", compare=False)  # traceparent of what it comes from; travels beside it, not in it
 
     @property
     def id(self) -> str:

@@ -47,7 +47,7 @@ _DELETE = "DELETE FROM outbox WHERE (key, sequence) IN (SELECT * FROM unnest($1:
 
 
 async def add(transaction: Transaction, event: Event) -> None:
-    """Write *event* in the transaction of what it tells; the running trace goes with it."""
+    """Write *event* in the transaction of what it tells."""
     await transaction.execute(
         _ADD,
         event.tenant,
@@ -57,7 +57,7 @@ async def add(transaction: Transaction, event: Event) -> None:
         event.occurred_ns,
         event.actor.subject,
         json.dumps(sorted(event.actor.roles)),
-        trace_headers().get("traceparent", ""),
+        event.origin,
         json.dumps(event.data),
     )
 
@@ -70,7 +70,7 @@ class Publisher:
         self._tracing = tracing
         self._metrics = metrics
 
-    async def publish(self, event: Event, traceparent: str) -> None:
+    async def publish(self, event: Event) -> None:
         """Return once the broker has *event*; raise BrokerUnavailableError otherwise."""
         attributes: dict[str, Any] = {
             "peer.service": "broker",
@@ -79,7 +79,7 @@ class Publisher:
             "messaging.message.id": event.id,
             "tenant.id": event.tenant,
         }
-        with self._tracing.producer_span(f"publish {event.type}", {"traceparent": traceparent}, attributes):
+        with self._tracing.producer_span(f"publish {event.type}", {"traceparent": event.origin}, attributes):
             try:
                 await self._broker.publish(event.subject, encode(event), event.id, trace_headers())
             except BrokerUnavailableError:
@@ -198,7 +198,7 @@ class Relay:
 
     async def _publish_in_order(self, rows: Sequence[Any], sent: list[Any]) -> None:
         for row in rows:
-            await self._publisher.publish(_event(row), row["traceparent"])
+            await self._publisher.publish(_event(row))
             sent.append(row)
 
     async def _delete(self, tenant: str, sent: Sequence[Any]) -> None:
@@ -223,4 +223,5 @@ def _event(row: Any) -> Event:
         occurred_ns=row["occurred_ns"],
         actor=Actor(row["actor"], frozenset(json.loads(row["roles"]))),
         data=json.loads(row["data"]),
+        origin=row["traceparent"],
     )

@@ -1,0 +1,54 @@
+"""Wires how events leave orders: broker, relay and announcer, as the protections say."""
+
+import asyncio
+
+from target_stack.kit.broker import Broker
+from target_stack.kit.database import Database
+from target_stack.kit.event_metrics import OutboxMetrics
+from target_stack.kit.outbox import LIMIT, Publisher, Relay
+from target_stack.kit.protections import Protection
+from target_stack.kit.toolbox import LinkPlan, Toolbox
+from target_stack.services.orders.announcing import AfterCommit, Announcer, ByCall, ByOutbox
+
+_CHAIN_PLAN = LinkPlan(attempt_timeout_s=1.0)
+
+
+class Post:
+    """The broker is found at NATS_URL; OUTBOX_LIMIT bounds the events of a tenant that wait."""
+
+    def __init__(self, toolbox: Toolbox, database: Database) -> None:
+        settings = toolbox.settings
+        self._broker = Broker(settings.required("NATS_URL"), service=settings.service, log=toolbox.log)
+        metrics = OutboxMetrics(toolbox.metrics.registry, settings.tenants)
+        publisher = Publisher(self._broker, toolbox.tracing, metrics)
+        self._relay = Relay(
+            database,
+            publisher,
+            settings.tenants,
+            metrics=metrics,
+            clock=toolbox.clock,
+            log=toolbox.log,
+            limit=int(settings.environment.get("OUTBOX_LIMIT", LIMIT)),
+        )
+        self._relaying: asyncio.Task[None] | None = None
+        self.announcer = _announcer(toolbox, publisher, self._relay)
+
+    def start(self) -> None:
+        """Connect and relay, both in the background; the database must be open."""
+        self._broker.start()
+        self._relaying = asyncio.create_task(self._relay.run(), name="outbox relay")
+
+    async def close(self) -> None:
+        """Stop where it is: what was not published waits in the outbox."""
+        if self._relaying is not None:
+            self._relaying.cancel()
+        await self._broker.close()
+
+
+def _announcer(toolbox: Toolbox, publisher: Publisher, relay: Relay) -> Announcer:
+    if not toolbox.is_on(Protection.EVENTS):
+        url = toolbox.settings.required("NOTIFICATIONS_URL")
+        return ByCall(toolbox.client("notifications", url, _CHAIN_PLAN))
+    if not toolbox.is_on(Protection.OUTBOX):
+        return AfterCommit(publisher, toolbox.tasks)
+    return ByOutbox(relay)
