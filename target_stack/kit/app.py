@@ -4,13 +4,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import hdrs, web
+from opentelemetry import trace
 
 from target_stack.kit.auth import TENANT_USER, TokenRejectedError, bearer_token
-from target_stack.kit.call_context import TENANT_HEADER, CallContext, Caller, current_tenant, set_context
+from target_stack.kit.call_context import (
+    TENANT_HEADER,
+    CallContext,
+    Caller,
+    current_context,
+    current_tenant,
+    set_context,
+)
+from target_stack.kit.callers import is_allowed, peer_of
 from target_stack.kit.database import DatabaseUnavailableError
 from target_stack.kit.deadline import DEADLINE_HEADER, Deadline, DeadlineExceededError, parse_remaining_ms
 from target_stack.kit.errors import (
@@ -22,6 +31,7 @@ from target_stack.kit.errors import (
     json_answer,
 )
 from target_stack.kit.keys import KeyRing
+from target_stack.kit.own_tenant import check_body, check_request
 from target_stack.kit.protections import Protection
 from target_stack.kit.telemetry import Attributes, mark_failed
 from target_stack.kit.toolbox import Toolbox
@@ -30,11 +40,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY_BYTES = 256 * 1024
 CLIENT_WENT_AWAY = 499
 UNMATCHED = "unmatched"
+_MANAGEMENT = ("/health/live", "/health/ready", "/metrics")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation; `role` None leaves it open to anyone, `deadline_s` holds where the caller sent none."""
+    """One operation; `role` None leaves it open to anyone, `deadline_s` holds where the caller sent none.
+
+    `callers` are the services whose certificate opens it; without any, those that the service names for all its routes.
+    """
 
     method: str
     path: str
@@ -42,6 +56,7 @@ class Route:
     role: str | None = TENANT_USER
     success: int = 200
     deadline_s: float = 10.0
+    callers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,7 @@ class Service:
     close: Callable[[], Awaitable[None]] | None = None
     keys: KeyRing | None = None
     edge: bool = False  # callers are outsiders: their deadline does not count, each request is worth a log line
+    callers: tuple[str, ...] = ()  # the services that may call here; nobody may where this and the route name nobody
 
 
 class Door:
@@ -70,10 +86,10 @@ class Door:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer *request*; nothing but cancellation gets past."""
-        if request.path.startswith("/health/") or request.path == "/metrics":
-            return await handler(request)
         resource = request.match_info.route.resource
         path = resource.canonical if resource is not None else UNMATCHED
+        if path in _MANAGEMENT:
+            return await handler(request)
         deadline = self._deadline_of(request, self._routes.get((request.method, path)))
         set_context(CallContext(deadline))
         attributes: Attributes = {"http.request.method": request.method, "http.route": path}
@@ -88,6 +104,7 @@ class Door:
                 span.set_attribute("tenant.id", current_tenant())
                 if response.status >= 500:
                     mark_failed(span, str(response.status))
+                self._end_with_certificate(request, response)
                 return response
 
     async def live(self, _request: web.Request) -> web.Response:
@@ -142,19 +159,50 @@ class Door:
         if path == UNMATCHED:
             return  # the router's own 404 or 405 follows
         route = self._routes[request.method, path]  # a route that the door does not know must fail, not slip through
+        self._check_caller(request, route)
         if route.role is None or self._service.keys is None:
             set_context(CallContext(deadline, named_tenant=self._named_tenant(request)))
             return
         caller = await self._caller(self._service.keys, request)
+        if not self._checks_roles:
+            set_context(CallContext(deadline, self._as_the_gateway_says(caller, request), own_tenant_only=False))
+            return
         if caller.tenant not in self._toolbox.settings.tenants:
             raise ApiError(403, "unknown_tenant", f"tenant {caller.tenant!r} is not served here")
-        if request.headers.get(TENANT_HEADER, caller.tenant) != caller.tenant:
-            raise ApiError(
-                403, "tenant_mismatch", f"the token is one of tenant {caller.tenant!r}, the header names another"
-            )
+        check_request(request, caller.tenant)
         set_context(CallContext(deadline, caller))
         if route.role not in caller.roles:
             raise ApiError(403, "forbidden", f"this needs the role {route.role!r}")
+
+    @property
+    def _checks_roles(self) -> bool:
+        return self._service.edge or self._toolbox.is_on(Protection.SERVICE_ROLES)
+
+    def _as_the_gateway_says(self, caller: Caller, request: web.Request) -> Caller:
+        """Return whom a service serves that leaves roles and tenants to the gateway: whomever the header names."""
+        named = request.headers.get(TENANT_HEADER, caller.tenant)
+        return replace(caller, tenant=named) if named in self._toolbox.settings.tenants else caller
+
+    def _check_caller(self, request: web.Request, route: Route) -> None:
+        """Raise the 403 when the certificate of the connection is not one of a service that may call *route*."""
+        if not self._asks_callers or not self._toolbox.is_on(Protection.CALLER_AUTHORISATION):
+            return
+        peer = peer_of(request.transport)
+        if peer is None or not is_allowed(peer.service, route.callers or self._service.callers):
+            name = peer.service if peer is not None else ""
+            self._toolbox.log.warning("a caller was refused", caller=name, method=route.method, route=route.path)
+            raise ApiError(403, "caller_refused", f"{name or 'this caller'!r} may not call this")
+
+    @property
+    def _asks_callers(self) -> bool:
+        identity = self._toolbox.identity
+        return identity is not None and identity.asks_callers and not self._service.edge
+
+    def _end_with_certificate(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Let the connection end with this answer once the certificate that opened it has expired."""
+        peer = peer_of(request.transport) if self._asks_callers else None
+        if peer is not None and peer.expires_s * 1e9 < self._toolbox.clock.unix_ns():
+            response.force_close()
 
     def _named_tenant(self, request: web.Request) -> str:
         """Return the tenant that a service of ours named; what outsiders say counts for nothing."""
@@ -176,6 +224,8 @@ class Door:
         return Deadline.after(usual_s if told_s is None else told_s, self._toolbox.clock)
 
     def _error(self, error: ApiError) -> web.Response:
+        if error.status in (401, 403):
+            trace.get_current_span().set_attribute("security.refused", error.code)
         if error.status >= 500 and not self._service.edge:
             self._toolbox.log.warning(error.message, error=error.code, status=error.status)
         response = error_answer(error)
@@ -213,19 +263,35 @@ def make_app(toolbox: Toolbox, service: Service) -> tuple[web.Application, Door]
     """Return the application and the door that opens once `door.ready` is set."""
     door = Door(toolbox, service)
     app = web.Application(middlewares=[door.middleware], client_max_size=MAX_BODY_BYTES)
-    for path, answer in (("/health/live", door.live), ("/health/ready", door.is_ready), ("/metrics", door.metrics)):
-        app.router.add_get(path, answer)
+    if toolbox.settings.admin_port is None:
+        _add_management(app, door)
     for route in service.routes:
         app.router.add_route(route.method, route.path, route.handler)
     return app, door
 
 
+def make_management_app(door: Door) -> web.Application:
+    """Return what the management port serves: health and metrics, and nothing else."""
+    app = web.Application()
+    _add_management(app, door)
+    return app
+
+
+def _add_management(app: web.Application, door: Door) -> None:
+    for path, answer in zip(_MANAGEMENT, (door.live, door.is_ready, door.metrics), strict=True):
+        app.router.add_get(path, answer)
+
+
 async def read_json(request: web.Request) -> Any:
-    """Return the parsed body; raise the 400 when it is no JSON."""
+    """Return the parsed body; raise the 400 when it is no JSON, the 403 when it names another tenant."""
     try:
-        return json.loads(await request.read())
+        body = json.loads(await request.read())
     except (ValueError, RecursionError):
         raise bad_request("the body is not valid JSON") from None
+    context = current_context()
+    if context is not None and context.caller is not None and context.own_tenant_only:
+        check_body(body, context.caller.tenant)
+    return body
 
 
 def _as_api_error(error: web.HTTPException) -> ApiError:

@@ -25,6 +25,7 @@ class CallContext:
     deadline: Deadline
     caller: Caller | None = None
     named_tenant: str = ""
+    own_tenant_only: bool = True  # what names another tenant than the caller's is refused
 
     @property
     def tenant(self) -> str:

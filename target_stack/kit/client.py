@@ -104,6 +104,7 @@ class ServiceClient:
         self.link = f"{caller} -> {callee}"
         self._callee = callee
         self._url = url.rstrip("/")
+        self._proves = callee if url.startswith("https://") else None  # whatever address the link leads over
         self._settings = settings
         self._session = session
         self._clock = clock
@@ -198,6 +199,7 @@ class ServiceClient:
                     headers=headers,
                     skip_auto_headers=_NO_AUTO_HEADERS,
                     allow_redirects=False,
+                    server_hostname=self._proves,
                 ) as response,
             ):
                 return Answer(response.status, response.headers, await response.read())

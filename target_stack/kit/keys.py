@@ -1,6 +1,11 @@
-"""Identity's public keys: fetched at the start, kept for good, asked for again when a token names one that is new."""
+"""Identity's public keys: fetched at the start, asked for again once a minute and when a token names one that is new.
+
+Identity publishes the next key before it signs with it, so that mostly nobody waits; while identity is away, those that
+are known go on to count.
+"""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 
 import jwt
@@ -9,11 +14,13 @@ from target_stack.kit.auth import TokenVerifier, UnknownKeyError
 from target_stack.kit.call_context import Caller
 from target_stack.kit.client import Call, LinkError, ServiceClient
 from target_stack.kit.clock import Clock
+from target_stack.kit.protections import Protection
 from target_stack.kit.toolbox import LinkPlan, Toolbox
 
 JWKS_PATH = "/.well-known/jwks.json"
 _START_RETRY_S = 0.1
-_ASK_AGAIN_S = 2.0
+_ASK_AGAIN_S = 2.0  # anyone can name a key that does not exist: identity is not asked for each
+_GROWS_OLD_S = 60.0
 
 
 class KeysUnavailableError(Exception):
@@ -23,11 +30,12 @@ class KeysUnavailableError(Exception):
 class KeyRing:
     """Verifies tokens; goes on with the keys it knows while their source is away."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[bytes]], clock: Clock) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[bytes]], clock: Clock, *, trusting: bool = False) -> None:
         self._fetch = fetch
-        self._verifier = TokenVerifier(clock)
+        self._verifier = TokenVerifier(clock, trusting=trusting)
         self._clock = clock
         self._asked_s = float("-inf")
+        self._asking: asyncio.Task[bool] | None = None
 
     async def load(self) -> None:
         """Fetch the keys, again and again until there are some."""
@@ -36,12 +44,28 @@ class KeyRing:
 
     async def verify(self, token: str) -> Caller:
         """Return whom *token* proves; raise TokenRejectedError otherwise. May ask for new keys, now and then."""
+        if self._age_s() > _GROWS_OLD_S:
+            self._ask(contextvars.Context())  # in the background, and in nobody's trace
         try:
             return self._verifier.verify(token)
         except UnknownKeyError:
-            if self._clock.monotonic_s() - self._asked_s < _ASK_AGAIN_S or not await self._refresh():
+            if self._asking is None and self._age_s() < _ASK_AGAIN_S:
                 raise
+            await asyncio.shield(self._ask(contextvars.copy_context()))
             return self._verifier.verify(token)
+
+    def _age_s(self) -> float:
+        return self._clock.monotonic_s() - self._asked_s
+
+    def _ask(self, context: contextvars.Context) -> "asyncio.Task[bool]":
+        """Return the question that is under way, or begin one: all who wait for new keys share it."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._refresh(), context=context)
+            self._asking.add_done_callback(self._answered)
+        return self._asking
+
+    def _answered(self, _: "asyncio.Task[bool]") -> None:
+        self._asking = None
 
     async def _refresh(self) -> bool:
         self._asked_s = self._clock.monotonic_s()
@@ -56,7 +80,8 @@ def keys_of_identity(toolbox: Toolbox) -> KeyRing:
     """Return the key ring that asks identity, found at IDENTITY_URL."""
     plan = LinkPlan(attempt_timeout_s=1.0)
     identity = toolbox.client("identity", toolbox.settings.required("IDENTITY_URL"), plan)
-    return KeyRing(lambda: _ask(identity), toolbox.clock)
+    trusting = not toolbox.is_on(Protection.TOKEN_VERIFICATION)
+    return KeyRing(lambda: _ask(identity), toolbox.clock, trusting=trusting)
 
 
 async def _ask(identity: ServiceClient) -> bytes:

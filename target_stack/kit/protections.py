@@ -20,6 +20,10 @@ class Protection(Enum):
     EVENTS = "events"
     TRACE_CONTEXT = "trace_context"
     ACCESS_LOG = "access_log"
+    MTLS = "mtls"
+    CALLER_AUTHORISATION = "caller_authorisation"
+    TOKEN_VERIFICATION = "token_verification"
+    SERVICE_ROLES = "service_roles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Protections:
     """Which protections are off; none in ordinary operation."""
 
     off: frozenset[Protection] = frozenset()
+    proving: bool = False  # some service of the platform may run without one of its own
 
     def on(self, protection: Protection) -> bool:
         """Tell whether *protection* does its work."""
@@ -38,4 +43,4 @@ def read_protections(environment: Mapping[str, str]) -> Protections:
     if environment.get("PROOFS") != "on":
         return Protections()
     names = (name.strip() for name in environment.get("PROTECTIONS_OFF", "").split(","))
-    return Protections(frozenset(Protection(name) for name in names if name))
+    return Protections(frozenset(Protection(name) for name in names if name), proving=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from target_stack.kit.protections import Protections, read_protections
 from target_stack.kit.tenancy import Tenant, parse_tenants
@@ -18,6 +19,8 @@ class Settings:
     tenants: Mapping[str, Tenant]
     protections: Protections
     environment: Mapping[str, str]
+    admin_port: int | None = None  # health and metrics move there, where callers need a certificate for the main port
+    identity: Path | None = None  # folder of this service's certificate; None: plain HTTP
 
     def required(self, name: str) -> str:
         """Return the variable *name*; raise SystemExit with the next step when it is missing."""
@@ -34,6 +37,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         tenants=parse_tenants(_required(environment, "TENANTS")),
         protections=read_protections(environment),
         environment=environment,
+        admin_port=int(environment["ADMIN_PORT"]) if environment.get("ADMIN_PORT") else None,
+        identity=Path(environment["IDENTITY"]) if environment.get("IDENTITY") else None,
     )
 
 

@@ -10,6 +10,7 @@ from target_stack.kit.bulkhead import Bulkhead, BulkheadSettings
 from target_stack.kit.client import LinkSettings, ServiceClient
 from target_stack.kit.clock import Clock
 from target_stack.kit.database import Database, DatabaseLink
+from target_stack.kit.identity import Identity
 from target_stack.kit.logs import Log
 from target_stack.kit.metrics import Metrics
 from target_stack.kit.protections import Protection
@@ -45,10 +46,16 @@ class Toolbox:
     recorder: Recorder
     tasks: BackgroundTasks
     session: aiohttp.ClientSession
+    identity: Identity | None = None
 
     def client(self, callee: str, url: str, plan: LinkPlan) -> ServiceClient:
         """Return the client of the link from this service to *callee*."""
         link = f"{self.settings.service} -> {callee}"
+        if url.startswith("https://") and self.identity is None:
+            msg = (
+                f"{link} is {url}, but this service has no certificate: set IDENTITY as target_stack/target.yaml shows"
+            )
+            raise SystemExit(msg)
         self.recorder.know_retries(link, plan.max_attempts)
         return ServiceClient(
             caller=self.settings.service,
@@ -105,7 +112,7 @@ class Toolbox:
         return policy
 
 
-def open_session() -> aiohttp.ClientSession:
+def open_session(identity: Identity | None = None) -> aiohttp.ClientSession:
     """Return the HTTP client of a process, made inside the event loop. Bulkheads bound connections, not its pool."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=identity.client if identity else True)
     return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None, sock_connect=None))

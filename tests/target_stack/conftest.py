@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -61,9 +62,13 @@ class Reply:
         return json.loads(self.body)
 
 
-def http_call(port: int, method: str, path: str, *, body=None, headers=None, timeout_s: float = HANG_GUARD_S) -> Reply:
-    """Make one request; *body* is sent as JSON unless it is bytes."""
+def http_call(
+    port: int, method: str, path: str, *, body=None, headers=None, timeout_s: float = HANG_GUARD_S, tls=None
+) -> Reply:
+    """Make one request; *body* is sent as JSON unless it is bytes, *tls* wraps the connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    if tls is not None:
+        connection.sock = tls(socket.create_connection(("127.0.0.1", port), timeout=timeout_s))
     raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     try:
         connection.request(method, path, body=raw, headers=headers or {})
@@ -267,7 +272,7 @@ class Relay:
 
 @dataclass
 class Stack:
-    """The services of target.yaml as processes."""
+    """The services of target.yaml as processes: over plain HTTP or, when it is secure, over mutual TLS."""
 
     postgres: Postgres
     collector: Collector
@@ -275,6 +280,7 @@ class Stack:
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    is_secure: bool = False
 
     def start(self, service: str, **extra: str) -> None:
         """Start one service; *extra* adds to its environment."""
@@ -287,7 +293,7 @@ class Stack:
             "OTEL_SERVICE_NAME": service,
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url,
             "TENANTS": json.dumps(TARGET["tenants"]),
-            **TARGET["services"][service].get("env", {}),
+            **self._own_environment(service),
             **self._links_of(service),
             **extra,
         }
@@ -297,12 +303,40 @@ class Stack:
                 command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
+    def _own_environment(self, service: str) -> dict[str, str]:
+        """Return what target.yaml gives the service; without mutual TLS neither identity nor management port."""
+        ports = {name: self.ports.setdefault(f"{service}:{name}", free_port()) for name in self._ports_of(service)}
+        given = {"IDENTITY": TARGET["environment"]["IDENTITY"], **TARGET["services"][service].get("env", {})}
+        values = {"state": self.folder / "state", "service": service, **{f"port.{name}": ports[name] for name in ports}}
+        if not self.is_secure:
+            given = {name: value for name, value in given.items() if name not in ("IDENTITY", "ADMIN_PORT")}
+        for name, value in values.items():
+            given = {variable: text.replace(f"{{{name}}}", str(value)) for variable, text in given.items()}
+        return given
+
+    def _ports_of(self, service: str) -> list[str]:
+        return TARGET["services"][service].get("ports", [])
+
+    def management_port(self, service: str) -> int:
+        has_own = self.is_secure and "admin" in self._ports_of(service)
+        return self.ports[f"{service}:admin" if has_own else service]
+
+    def tls(self, callee: str, identity: str | None):
+        """Return what opens TLS to *callee* as the service *identity*, or as nobody."""
+        folder = self.folder / "state" / "identities"
+        context = ssl.create_default_context(cafile=folder / callee / "ca.pem")
+        if identity is not None:
+            version = (folder / identity).resolve()
+            context.load_cert_chain(version / "cert.pem", version / "key.pem")
+        return lambda connection: context.wrap_socket(connection, server_hostname=callee)
+
     def _links_of(self, service: str) -> dict[str, str]:
         links = {}
         for name, link in TARGET["links"].items():
             caller, callee = name.split(" -> ")
             if caller == service:
-                links[link["env"]] = link["value"].replace("{address}", f"127.0.0.1:{self._port_of(callee)}")
+                url = link["value"].replace("{address}", f"127.0.0.1:{self._port_of(callee)}")
+                links[link["env"]] = url if self.is_secure else url.replace("https://", "http://")
         return links
 
     def _port_of(self, callee: str) -> int:
@@ -333,7 +367,7 @@ class Stack:
     def is_ready(self, service: str) -> bool:
         assert self.processes[service].poll() is None, self.log_of(service).read_text()[-3000:]
         with contextlib.suppress(OSError):
-            return http_call(self.ports[service], "GET", "/health/ready").status == 200
+            return http_call(self.management_port(service), "GET", "/health/ready").status == 200
         return False
 
     def stop_all(self) -> None:
@@ -364,11 +398,15 @@ class Stack:
             self.tokens[tenant, user] = self.call("POST", "/identity/token", body=body).json["access_token"]
         return self.tokens[tenant, user]
 
-    def call(self, method: str, path: str, *, tenant: str | None = None, at: str = "gateway", **more) -> Reply:
-        """Call the gateway, or the service *at*, as *tenant*."""
+    def call(
+        self, method: str, path: str, *, tenant: str | None = None, at: str = "gateway", identity=None, **more
+    ) -> Reply:
+        """Call the gateway, or the service *at*, as *tenant*; over TLS with the certificate of *identity* if given."""
         headers = dict(more.pop("headers", None) or {})
         if tenant is not None:
             headers.setdefault("Authorization", f"Bearer {self.token(tenant)}")
+        if identity is not None:
+            more["tls"] = self.tls(at, identity)
         return http_call(self.ports[at], method, path, headers=headers, **more)
 
     def order(self, tenant: str, *, key: str | None = None, items=None, headers=None) -> Reply:
@@ -381,7 +419,7 @@ class Stack:
         """Return the value of one series of /metrics, None when there is no such series."""
         from prometheus_client.parser import text_string_to_metric_families
 
-        text = http_call(self.ports[service], "GET", "/metrics").body.decode()
+        text = http_call(self.management_port(service), "GET", "/metrics").body.decode()
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == name and sample.labels == labels:

@@ -48,4 +48,4 @@ def build(toolbox: Toolbox) -> Service:
         Route("GET", "/catalog/products", products),
         Route("GET", "/catalog/products/{sku}", product),
     )
-    return Service(routes, prepare, database.close, keys)
+    return Service(routes, prepare, database.close, keys, callers=("gateway", "orders"))

@@ -9,6 +9,7 @@ from target_stack.kit.app import Handler, Route, Service
 from target_stack.kit.auth import TENANT_ADMIN, TENANT_USER
 from target_stack.kit.call_context import CallContext, current_caller, current_context, set_context
 from target_stack.kit.client import ServiceClient
+from target_stack.kit.errors import json_answer
 from target_stack.kit.keys import keys_of_identity
 from target_stack.kit.toolbox import LinkPlan, Toolbox
 from target_stack.services.gateway.admission import Admission
@@ -39,19 +40,27 @@ _ROUTES = (
     PublicRoute("POST", "/orders", "orders", budget_s=_CHECKOUT_S, success=201),
     PublicRoute("GET", "/orders", "orders"),
     PublicRoute("GET", "/orders/{id}", "orders"),
+    PublicRoute("GET", "/insights/summary", "insights"),
+    PublicRoute("GET", "/notifications", "notifications"),
 )
 
 
 def build(toolbox: Toolbox) -> Service:
-    """Wire the service; callees are found at IDENTITY_URL, CATALOG_URL and ORDERS_URL."""
+    """Wire the service; callees are found at IDENTITY_URL, CATALOG_URL and so on."""
     keys = keys_of_identity(toolbox)
     admission = Admission(toolbox)
     clients = {
         name: toolbox.client(name, toolbox.settings.required(f"{name.upper()}_URL"), _PLAN)
-        for name in ("identity", "catalog", "orders")
+        for name in ("identity", "catalog", "orders", "insights", "notifications")
     }
     routes = [_route(public, clients[public.callee], admission) for public in _ROUTES]
-    return Service(routes, keys.load, keys=keys, edge=True)
+    return Service([*routes, Route("GET", "/me", _me)], keys.load, keys=keys, edge=True)
+
+
+async def _me(_request: web.Request) -> web.Response:
+    """Answer whom the gateway takes the caller for."""
+    caller = current_caller()
+    return json_answer({"tenant": caller.tenant, "subject": caller.subject, "roles": sorted(caller.roles)})
 
 
 def _route(public: PublicRoute, client: ServiceClient, admission: Admission) -> Route:

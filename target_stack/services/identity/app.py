@@ -1,35 +1,64 @@
 """HTTP side of identity."""
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
 
 from target_stack.kit.app import Route, Service, read_json
-from target_stack.kit.auth import TENANT_ADMIN
+from target_stack.kit.auth import ALGORITHMS, TENANT_ADMIN
 from target_stack.kit.call_context import current_caller
+from target_stack.kit.callers import ANY_SERVICE
+from target_stack.kit.database import DatabaseUnavailableError
+from target_stack.kit.deadline import DeadlineExceededError
 from target_stack.kit.errors import bad_request, json_answer
 from target_stack.kit.keys import JWKS_PATH, KeyRing
 from target_stack.kit.toolbox import Toolbox
-from target_stack.services.identity.domain import LIFETIME_S, Login, TokenIssuer
+from target_stack.services.identity.domain import Login, TokenIssuer
+from target_stack.services.identity.signing import LIFETIME_S, SigningKeys
 from target_stack.services.identity.store import SCHEMA, IdentityStore
+
+ROTATE_EVERY_S = 3600.0
 
 
 def build(toolbox: Toolbox) -> Service:
-    """Wire the service."""
+    """Wire the service; SIGNING_ALGORITHM names that of its keys, SIGNING_KEY_LIFETIME_S how long each signs."""
+    environment = toolbox.settings.environment
     database = toolbox.database()
     store = IdentityStore(database)
-    issuer = TokenIssuer(store, toolbox.clock)
+    signing = SigningKeys(store, toolbox.clock, environment.get("SIGNING_ALGORITHM", "ES256"))
+    issuer = TokenIssuer(store, signing, toolbox.clock)
+    rotating: list[asyncio.Task[None]] = []
 
     async def own_keys() -> bytes:
-        return issuer.key.jwks()
+        return signing.jwks()
 
     keys = KeyRing(own_keys, toolbox.clock)
 
     async def prepare() -> None:
         await database.open(SCHEMA)
         await store.seed(toolbox.settings.tenants.values())
-        await issuer.open()
+        await signing.open()
         await keys.load()
+        rotating.append(asyncio.create_task(rotate_for_ever(), name="rotate signing keys"))
+
+    async def close() -> None:
+        for task in rotating:
+            task.cancel()
+        await database.close()
+
+    async def rotate_for_ever() -> None:
+        while True:
+            await asyncio.sleep(float(environment.get("SIGNING_KEY_LIFETIME_S", ROTATE_EVERY_S)))
+            try:
+                await rotate_keys(None)
+            except (DatabaseUnavailableError, DeadlineExceededError) as error:
+                toolbox.log.warning("the signing key could not be rotated", error=str(error))
+
+    async def rotate_keys(algorithm: str | None) -> None:
+        await signing.rotate(algorithm)
+        await keys.load()
+        toolbox.log.info("the signing key was rotated", key=signing.current.id)
 
     async def token(request: web.Request) -> web.Response:
         login = _parse_login(await read_json(request))
@@ -42,7 +71,15 @@ def build(toolbox: Toolbox) -> Service:
         return json_answer(body, headers={"Cache-Control": "no-store"})
 
     async def jwks(_request: web.Request) -> web.Response:
-        return web.Response(body=issuer.key.jwks(), content_type="application/json")
+        return web.Response(body=signing.jwks(), content_type="application/json")
+
+    async def rotate(request: web.Request) -> web.Response:
+        body = await read_json(request)
+        algorithm = body.get("algorithm") if isinstance(body, dict) else None
+        if algorithm is not None and algorithm not in ALGORITHMS:
+            raise bad_request(f"algorithm must be one of {', '.join(ALGORITHMS)}")
+        await rotate_keys(algorithm)
+        return json_answer({"signs": signing.current.id})
 
     async def users(_request: web.Request) -> web.Response:
         tenant = current_caller().tenant
@@ -54,10 +91,11 @@ def build(toolbox: Toolbox) -> Service:
 
     routes = (
         Route("POST", "/identity/token", token, role=None),
-        Route("GET", JWKS_PATH, jwks, role=None),
+        Route("GET", JWKS_PATH, jwks, role=None, callers=ANY_SERVICE),
         Route("GET", "/identity/users", users, role=TENANT_ADMIN),
+        Route("POST", "/identity/keys/rotate", rotate, role=None, callers=("operator",)),
     )
-    return Service(routes, prepare, database.close, keys)
+    return Service(routes, prepare, close, keys, callers=("gateway",))
 
 
 def _parse_login(body: Any) -> Login:

@@ -1,13 +1,14 @@
-"""What identity keeps: tenants, users with salted secrets, the signing key."""
+"""What identity keeps: tenants, users with salted secrets, the signing keys."""
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from target_stack.kit.auth import TENANT_ADMIN, TENANT_USER
-from target_stack.kit.database import Database
+from target_stack.kit.database import Database, Transaction
 from target_stack.kit.tenancy import Tenant
+from target_stack.services.identity.signing import KeyRecord
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tenants (id text PRIMARY KEY, plan text NOT NULL);
@@ -15,7 +16,8 @@ CREATE TABLE IF NOT EXISTS users (
     tenant_id text NOT NULL REFERENCES tenants, name text NOT NULL, roles text[] NOT NULL,
     salt text NOT NULL, secret_hash text NOT NULL, PRIMARY KEY (tenant_id, name));
 CREATE TABLE IF NOT EXISTS signing_keys (
-    id text PRIMARY KEY, private_pem text NOT NULL, created_at timestamptz DEFAULT now());
+    id text PRIMARY KEY, algorithm text NOT NULL, private_pem text NOT NULL, retired_ns bigint,
+    number bigint GENERATED ALWAYS AS IDENTITY);
 """
 
 
@@ -68,18 +70,45 @@ class IdentityStore:
             rows = await transaction.fetch("SELECT * FROM users WHERE tenant_id = $1 ORDER BY name", tenant)
         return [User(tenant, row["name"], tuple(row["roles"]), row["salt"], row["secret_hash"]) for row in rows]
 
-    async def signing_key(self, fresh_id: str, fresh_pem: str) -> tuple[str, str]:
-        """Return id and PEM of the signing key: the fresh one only if there was none, so that restarts keep tokens."""
-        async with self._database.transaction("signing key") as transaction:
+    async def ensure_keys(self, fresh: Sequence[KeyRecord]) -> list[KeyRecord]:
+        """Return all signing keys; those that are *fresh* are the first ones if there were none."""
+        async with self._database.transaction("ensure signing keys") as transaction:
+            await transaction.execute(_ONE_AT_A_TIME)
+            known = await _all_keys(transaction)
+            if not known:
+                for key in fresh:
+                    await _add_key(transaction, key)
+            return known or list(fresh)
+
+    async def rotate_keys(self, fresh: KeyRecord, now_ns: int, gone_before_ns: int) -> list[KeyRecord]:
+        """Retire the key that signs, add one that is fresh, drop those retired before *gone_before_ns*; return all."""
+        async with self._database.transaction("rotate signing keys") as transaction:
+            await transaction.execute(_ONE_AT_A_TIME)
             await transaction.execute(
-                "INSERT INTO signing_keys (id, private_pem) SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM signing_keys)",
-                fresh_id,
-                fresh_pem,
+                "UPDATE signing_keys SET retired_ns = $1"
+                " WHERE number = (SELECT min(number) FROM signing_keys WHERE retired_ns IS NULL)",
+                now_ns,
             )
-            row = await transaction.fetchrow(
-                "SELECT id, private_pem FROM signing_keys ORDER BY created_at DESC LIMIT 1"
-            )
-        return row["id"], row["private_pem"]
+            await transaction.execute("DELETE FROM signing_keys WHERE retired_ns < $1", gone_before_ns)
+            await _add_key(transaction, fresh)
+            return await _all_keys(transaction)
+
+
+_ONE_AT_A_TIME = "LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE"
+
+
+async def _add_key(transaction: Transaction, key: KeyRecord) -> None:
+    await transaction.execute(
+        "INSERT INTO signing_keys (id, algorithm, private_pem) VALUES ($1, $2, $3)",
+        key.id,
+        key.algorithm,
+        key.private_pem,
+    )
+
+
+async def _all_keys(transaction: Transaction) -> list[KeyRecord]:
+    rows = await transaction.fetch("SELECT id, algorithm, private_pem, retired_ns FROM signing_keys ORDER BY number")
+    return [KeyRecord(*row) for row in rows]
 
 
 def hash_secret(salt: str, secret: str) -> str:

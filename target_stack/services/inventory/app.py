@@ -57,7 +57,7 @@ def build(toolbox: Toolbox) -> Service:
         Route("POST", "/reservations/release", release),
         Route("GET", "/stock/{sku}", stock),
     )
-    return Service(routes, prepare, database.close, keys)
+    return Service(routes, prepare, database.close, keys, callers=("orders",))
 
 
 def _parse_quantities(body: Any) -> dict[str, int]:

@@ -63,7 +63,7 @@ def build(toolbox: Toolbox) -> Service:
         Route("GET", "/orders", list_orders),
         Route("GET", "/orders/{id}", find),
     )
-    return Service(routes, prepare, database.close, keys)
+    return Service(routes, prepare, database.close, keys, callers=("gateway",))
 
 
 def _parse_wish(tenant: str, key: str, body: Any) -> Wish:

@@ -38,7 +38,8 @@ def build(toolbox: Toolbox) -> Service:
         bill = Bill(current_caller().tenant, idempotency_key(request), amount_cents, currency)
         return json_answer(dataclasses.asdict(await cashier.pay(bill)), status=201)
 
-    return Service((Route("POST", "/payments", pay, success=201),), prepare, database.close, keys)
+    routes = (Route("POST", "/payments", pay, success=201),)
+    return Service(routes, prepare, database.close, keys, callers=("orders",))
 
 
 def _url_variable(provider: str) -> str:
