@@ -36,6 +36,7 @@ MAX_FAILURES = 5
 MAX_DELIVERIES = 50
 """However often the process died over it: then a failing event is dead even if this process saw it fail just once."""
 GAP_PATIENCE_S = 20.0
+"""How long an event may wait for those before it; EVENT_GAP_PATIENCE_S sets another time."""
 _BATCH = 32
 _WAIT_S = 1.0
 _PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -78,6 +79,7 @@ class Consumer:
         self._metrics = ConsumerMetrics(toolbox.metrics.registry, self._tenants)
         self._sets_aside = toolbox.is_on(Protection.DEAD_LETTER)
         self._troubles: OrderedDict[int, Trouble] = OrderedDict()
+        self._gap_patience_s = float(toolbox.settings.environment.get("EVENT_GAP_PATIENCE_S", GAP_PATIENCE_S))
         self._running: asyncio.Task[None] | None = None
         self._heard_s = toolbox.clock.monotonic_s()
         self._metrics.contact_age.set_function(lambda: toolbox.clock.monotonic_s() - self._heard_s)
@@ -199,7 +201,7 @@ class Consumer:
         except EventRejectedError as error:
             return await self._set_aside(message, error)
         except TooEarlyError as error:
-            patient = self._trouble(message).first_s + GAP_PATIENCE_S > self._toolbox.clock.monotonic_s()
+            patient = self._trouble(message).first_s + self._gap_patience_s > self._toolbox.clock.monotonic_s()
             return await (self._again(message, error) if patient else self._set_aside(message, error))
         except Exception as error:  # noqa: BLE001 - a defect of ours shall cost one event's delivery, not all
             hopeless = self._is_hopeless(message)

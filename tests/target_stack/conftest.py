@@ -213,19 +213,21 @@ class SeenSpan:
     failed: bool
     attributes: dict[str, Any]
     events: list[tuple[str, dict[str, Any]]]
+    links: list[tuple[str, str]]
 
     @classmethod
     def of(cls, service: str, span: Any) -> "SeenSpan":
         return cls(
             service=service,
             name=span.name,
-            kind={2: "SERVER", 3: "CLIENT"}.get(span.kind, "INTERNAL"),
+            kind={2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}.get(span.kind, "INTERNAL"),
             trace_id=span.trace_id.hex(),
             span_id=span.span_id.hex(),
             parent_id=span.parent_span_id.hex(),
             failed=span.status.code == 2,
             attributes=_attributes(span.attributes),
             events=[(event.name, _attributes(event.attributes)) for event in span.events],
+            links=[(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
         )
 
 
@@ -367,6 +369,9 @@ class Stack:
     def is_ready(self, service: str) -> bool:
         assert self.processes[service].poll() is None, self.log_of(service).read_text()[-3000:]
         with contextlib.suppress(OSError):
+            if TARGET["services"][service].get("ready") == "tcp":
+                socket.create_connection(("127.0.0.1", self.ports[service]), timeout=HANG_GUARD_S).close()
+                return True
             return http_call(self.management_port(service), "GET", "/health/ready").status == 200
         return False
 
@@ -449,8 +454,9 @@ def postgres(workshop: Path) -> Iterator[Postgres]:
     server = Postgres(folder)
     try:
         server.wait()
-        for name in ("identity", "catalog", "orders", "inventory", "payments"):
-            server.create(name)
+        for service in TARGET["services"].values():
+            if service.get("kind") == "postgres":
+                server.create(service["database"])
         yield server
     finally:
         server.stop()

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from target_stack.kit import outbox
 from target_stack.kit.app import Route, Service, read_json
 from target_stack.kit.call_context import current_caller
 from target_stack.kit.errors import bad_request, json_answer, not_found
@@ -17,6 +18,7 @@ from target_stack.kit.keys import keys_of_identity
 from target_stack.kit.toolbox import Toolbox
 from target_stack.services.orders.callees import make_callees
 from target_stack.services.orders.domain import OrderDesk
+from target_stack.services.orders.post import Post
 from target_stack.services.orders.store import SCHEMA, Order, OrderStore, Wish
 
 MAX_LINES = 20
@@ -29,12 +31,18 @@ _ORDER_ID = re.compile(r"ord-[0-9a-f]{32}")
 def build(toolbox: Toolbox) -> Service:
     """Wire the service."""
     database = toolbox.database()
-    store = OrderStore(database)
+    post = Post(toolbox, database)
+    store = OrderStore(database, post.announcer, toolbox.clock)
     keys = keys_of_identity(toolbox)
-    desk = OrderDesk(store, make_callees(toolbox), toolbox.tasks, toolbox.clock)
+    desk = OrderDesk(store, make_callees(toolbox), post.announcer, toolbox.tasks, toolbox.clock)
 
     async def prepare() -> None:
-        await asyncio.gather(database.open(SCHEMA), keys.load())
+        await asyncio.gather(database.open(SCHEMA + outbox.SCHEMA), keys.load())
+        post.start()
+
+    async def close() -> None:
+        await post.close()
+        await database.close()
 
     async def place(request: web.Request) -> web.Response:
         wish = _parse_wish(current_caller().tenant, idempotency_key(request), await read_json(request))
@@ -60,10 +68,10 @@ def build(toolbox: Toolbox) -> Service:
 
     routes = (
         Route("POST", "/orders", place, success=201),
-        Route("GET", "/orders", list_orders),
+        Route("GET", "/orders", list_orders, callers=("gateway", "insights")),
         Route("GET", "/orders/{id}", find),
     )
-    return Service(routes, prepare, database.close, keys, callers=("gateway",))
+    return Service(routes, prepare, close, keys, callers=("gateway",))
 
 
 def _parse_wish(tenant: str, key: str, body: Any) -> Wish:

@@ -14,6 +14,7 @@ from target_stack.kit.call_context import CallContext, current_caller, set_conte
 from target_stack.kit.clock import Clock
 from target_stack.kit.deadline import Deadline
 from target_stack.kit.errors import ApiError
+from target_stack.services.orders.announcing import Announcer
 from target_stack.services.orders.callees import Callees, Price
 from target_stack.services.orders.store import Claim, Line, Occupied, Order, OrderStore, Wish
 
@@ -23,14 +24,18 @@ UNDO_WITHIN_S = 2.0
 class OrderDesk:
     """Takes orders."""
 
-    def __init__(self, store: OrderStore, callees: Callees, tasks: BackgroundTasks, clock: Clock) -> None:
+    def __init__(
+        self, store: OrderStore, callees: Callees, announcer: Announcer, tasks: BackgroundTasks, clock: Clock
+    ) -> None:
         self._store = store
         self._callees = callees
+        self._announcer = announcer
         self._tasks = tasks
         self._clock = clock
 
     async def place(self, wish: Wish) -> Order:
         """Return the order of *wish*, placed now or before; raise ApiError when it does not come about."""
+        self._announcer.check_room(wish.tenant)
         claim = await self._store.claim(wish, f"ord-{uuid.uuid4().hex}", self._clock.unix_ns())
         if isinstance(claim, Occupied):
             return _placed_before(wish, claim)

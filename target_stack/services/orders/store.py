@@ -1,11 +1,19 @@
-"""Orders by tenant. A key is claimed before any work, so that two requests with one key never make two orders."""
+"""Orders by tenant. A key is claimed before any work, so that two requests with one key never make two orders.
+
+What becomes of an order is announced as an event: `events` counts those of each order.
+"""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from target_stack.kit.call_context import current_caller
+from target_stack.kit.clock import Clock
 from target_stack.kit.database import Database, Transaction
+from target_stack.kit.events import Actor, Event
+from target_stack.kit.telemetry import trace_headers
+from target_stack.services.orders.announcing import Announcer
 
 CLAIM_LEASE_NS = 10_000_000_000
 SCHEMA = """
@@ -13,7 +21,7 @@ CREATE TABLE IF NOT EXISTS orders (
     tenant_id text NOT NULL, id text NOT NULL, idempotency_key text NOT NULL, fingerprint text NOT NULL,
     status text NOT NULL CHECK (status IN ('pending', 'confirmed', 'failed')), attempt int NOT NULL,
     lines text NOT NULL, total_cents bigint NOT NULL, currency text NOT NULL,
-    created_ns bigint NOT NULL, claimed_ns bigint NOT NULL,
+    created_ns bigint NOT NULL, claimed_ns bigint NOT NULL, events int NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, id), UNIQUE (tenant_id, idempotency_key));
 CREATE INDEX IF NOT EXISTS confirmed_orders ON orders (tenant_id, created_ns, id) WHERE status = 'confirmed';
 ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
@@ -30,8 +38,12 @@ ON CONFLICT (tenant_id, idempotency_key) DO UPDATE
 RETURNING id, attempt, created_ns
 """
 _CONFIRM = """
-UPDATE orders SET status = 'confirmed', lines = $3, total_cents = $4, currency = $5
-WHERE id = $1 AND attempt = $2 AND status = 'pending'
+UPDATE orders SET status = 'confirmed', lines = $3, total_cents = $4, currency = $5, events = events + 1
+WHERE id = $1 AND attempt = $2 AND status = 'pending' RETURNING events
+"""
+_ABANDON = """
+UPDATE orders SET status = 'failed', events = events + 1
+WHERE id = $1 AND attempt = $2 AND status = 'pending' RETURNING events
 """
 
 
@@ -90,8 +102,10 @@ class Occupied:
 class OrderStore:
     """Reads and writes orders."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announcer: Announcer, clock: Clock) -> None:
         self._database = database
+        self._announcer = announcer
+        self._clock = clock
 
     async def claim(self, wish: Wish, fresh_id: str, now_ns: int) -> Claim | Occupied:
         """Claim the key of *wish*: a new one, one that failed, or one whose claim is older than the lease."""
@@ -105,22 +119,31 @@ class OrderStore:
 
     async def confirm(self, claim: Claim, order: Order) -> bool:
         """Commit the order; False when the claim was taken over in the meantime."""
-        lines = json.dumps([asdict(line) for line in order.lines])
+        lines = [asdict(line) for line in order.lines]
+        origin = trace_headers().get("traceparent", "")
         async with self._database.transaction("confirm order", claim.tenant) as transaction:
-            tag = await transaction.execute(
-                _CONFIRM, claim.order_id, claim.attempt, lines, order.total_cents, order.currency
+            row = await transaction.fetchrow(
+                _CONFIRM, claim.order_id, claim.attempt, json.dumps(lines), order.total_cents, order.currency
             )
-        return tag == "UPDATE 1"
+            if row is None:
+                return False
+            told = {"lines": lines, "total_cents": order.total_cents, "currency": order.currency}
+            event = self._event("orders.confirmed", claim, row["events"], told, origin)
+            await self._announcer.recorded(transaction, event)
+        await self._announcer.committed(event)
+        return True
 
     async def abandon(self, claim: Claim) -> bool:
         """Give the key free for another try; False when the order was confirmed or taken over after all."""
+        origin = trace_headers().get("traceparent", "")
         async with self._database.transaction("abandon order", claim.tenant) as transaction:
-            tag = await transaction.execute(
-                "UPDATE orders SET status = 'failed' WHERE id = $1 AND attempt = $2 AND status = 'pending'",
-                claim.order_id,
-                claim.attempt,
-            )
-        return tag == "UPDATE 1"
+            row = await transaction.fetchrow(_ABANDON, claim.order_id, claim.attempt)
+            if row is None:
+                return False
+            event = self._event("orders.failed", claim, row["events"], {}, origin)
+            await self._announcer.recorded(transaction, event)
+        await self._announcer.committed(event)
+        return True
 
     async def find(self, tenant: str, order_id: str) -> Order | None:
         """Return a confirmed order, or None."""
@@ -139,6 +162,19 @@ class OrderStore:
                 limit,
             )
         return [_order(row) for row in rows]
+
+    def _event(self, kind: str, claim: Claim, sequence: int, told: dict[str, object], origin: str) -> Event:
+        caller = current_caller()
+        return Event(
+            type=kind,
+            tenant=claim.tenant,
+            key=claim.order_id,
+            sequence=sequence,
+            occurred_ns=self._clock.unix_ns(),
+            actor=Actor(caller.subject, caller.roles),
+            data={"idempotency_key": claim.key, "created_ns": claim.created_ns, **told},
+            origin=origin,
+        )
 
 
 async def _occupied(transaction: Transaction, key: str) -> Occupied:
