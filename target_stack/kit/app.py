@@ -4,24 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import hdrs, web
-from opentelemetry import trace
 
-from target_stack.kit.auth import TENANT_USER, TokenRejectedError, bearer_token
-from target_stack.kit.call_context import (
-    TENANT_HEADER,
-    CallContext,
-    Caller,
-    current_context,
-    current_tenant,
-    set_context,
-)
-from target_stack.kit.callers import is_allowed, peer_of
+from target_stack.kit.auth import TENANT_USER
+from target_stack.kit.call_context import CallContext, current_context, current_tenant, set_context
 from target_stack.kit.database import DatabaseUnavailableError
 from target_stack.kit.deadline import DEADLINE_HEADER, Deadline, DeadlineExceededError, parse_remaining_ms
+from target_stack.kit.doorkeeper import Doorkeeper
 from target_stack.kit.errors import (
     ApiError,
     bad_request,
@@ -31,7 +23,7 @@ from target_stack.kit.errors import (
     json_answer,
 )
 from target_stack.kit.keys import KeyRing
-from target_stack.kit.own_tenant import check_body, check_request
+from target_stack.kit.own_tenant import check_body
 from target_stack.kit.protections import Protection
 from target_stack.kit.telemetry import Attributes, mark_failed
 from target_stack.kit.toolbox import Toolbox
@@ -77,6 +69,7 @@ class Door:
     def __init__(self, toolbox: Toolbox, service: Service) -> None:
         self._toolbox = toolbox
         self._service = service
+        self._doorkeeper = Doorkeeper(toolbox, service.keys, edge=service.edge)
         self._routes = {(route.method, route.path): route for route in service.routes}
         self.ready = False
         tenants = toolbox.settings.tenants if service.keys is not None else [""]
@@ -104,7 +97,7 @@ class Door:
                 span.set_attribute("tenant.id", current_tenant())
                 if response.status >= 500:
                     mark_failed(span, str(response.status))
-                self._end_with_certificate(request, response)
+                self._doorkeeper.end_with_certificate(request, response)
                 return response
 
     async def live(self, _request: web.Request) -> web.Response:
@@ -159,62 +152,8 @@ class Door:
         if path == UNMATCHED:
             return  # the router's own 404 or 405 follows
         route = self._routes[request.method, path]  # a route that the door does not know must fail, not slip through
-        self._check_caller(request, route)
-        if route.role is None or self._service.keys is None:
-            set_context(CallContext(deadline, named_tenant=self._named_tenant(request)))
-            return
-        caller = await self._caller(self._service.keys, request)
-        if not self._checks_roles:
-            set_context(CallContext(deadline, self._as_the_gateway_says(caller, request), own_tenant_only=False))
-            return
-        if caller.tenant not in self._toolbox.settings.tenants:
-            raise ApiError(403, "unknown_tenant", f"tenant {caller.tenant!r} is not served here")
-        check_request(request, caller.tenant)
-        set_context(CallContext(deadline, caller))
-        if route.role not in caller.roles:
-            raise ApiError(403, "forbidden", f"this needs the role {route.role!r}")
-
-    @property
-    def _checks_roles(self) -> bool:
-        return self._service.edge or self._toolbox.is_on(Protection.SERVICE_ROLES)
-
-    def _as_the_gateway_says(self, caller: Caller, request: web.Request) -> Caller:
-        """Return whom a service serves that leaves roles and tenants to the gateway: whomever the header names."""
-        named = request.headers.get(TENANT_HEADER, caller.tenant)
-        return replace(caller, tenant=named) if named in self._toolbox.settings.tenants else caller
-
-    def _check_caller(self, request: web.Request, route: Route) -> None:
-        """Raise the 403 when the certificate of the connection is not one of a service that may call *route*."""
-        if not self._asks_callers or not self._toolbox.is_on(Protection.CALLER_AUTHORISATION):
-            return
-        peer = peer_of(request.transport)
-        if peer is None or not is_allowed(peer.service, route.callers or self._service.callers):
-            name = peer.service if peer is not None else ""
-            self._toolbox.log.warning("a caller was refused", caller=name, method=route.method, route=route.path)
-            raise ApiError(403, "caller_refused", f"{name or 'this caller'!r} may not call this")
-
-    @property
-    def _asks_callers(self) -> bool:
-        identity = self._toolbox.identity
-        return identity is not None and identity.asks_callers and not self._service.edge
-
-    def _end_with_certificate(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Let the connection end with this answer once the certificate that opened it has expired."""
-        peer = peer_of(request.transport) if self._asks_callers else None
-        if peer is not None and peer.expires_s * 1e9 < self._toolbox.clock.unix_ns():
-            response.force_close()
-
-    def _named_tenant(self, request: web.Request) -> str:
-        """Return the tenant that a service of ours named; what outsiders say counts for nothing."""
-        named = request.headers.get(TENANT_HEADER, "")
-        believed = not self._service.edge and self._service.keys is not None and named in self._toolbox.settings.tenants
-        return named if believed else ""
-
-    async def _caller(self, keys: KeyRing, request: web.Request) -> Caller:
-        try:
-            return await keys.verify(bearer_token(request.headers.get(hdrs.AUTHORIZATION)))
-        except TokenRejectedError as error:
-            raise ApiError(401, "unauthorized", str(error)) from None
+        callers = route.callers or self._service.callers
+        await self._doorkeeper.admit(request, deadline, role=route.role, callers=callers)
 
     def _deadline_of(self, request: web.Request, route: Route | None) -> Deadline:
         if not self._toolbox.is_on(Protection.DEADLINE):
@@ -224,8 +163,7 @@ class Door:
         return Deadline.after(usual_s if told_s is None else told_s, self._toolbox.clock)
 
     def _error(self, error: ApiError) -> web.Response:
-        if error.status in (401, 403):
-            trace.get_current_span().set_attribute("security.refused", error.code)
+        self._doorkeeper.note(error)
         if error.status >= 500 and not self._service.edge:
             self._toolbox.log.warning(error.message, error=error.code, status=error.status)
         response = error_answer(error)
