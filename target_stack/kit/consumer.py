@@ -1,4 +1,4 @@
-"""A durable consumer: each event is applied at least once, by a function that makes it count once; a bad one is set apart.
+"""A durable consumer: each event is applied at least once by a function that makes it count once; bad ones are kept.
 
 One delivery at a time, acknowledged by hand. What fails is delivered again after a growing pause while others go on;
 after MAX_FAILURES, or at once when it can never succeed, it goes to the dead letters with its cause. Trouble of our
@@ -39,6 +39,7 @@ GAP_PATIENCE_S = 20.0
 """How long an event may wait for those before it; EVENT_GAP_PATIENCE_S sets another time."""
 _BATCH = 32
 _WAIT_S = 1.0
+_TRY_AGAIN_S = 0.3
 _PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _MOST_REMEMBERED = 10_000
 
@@ -100,9 +101,11 @@ class Consumer:
         """Consume until cancelled, through every outage of broker and database."""
         while True:
             try:
-                await self._consume(await self._broker.jetstream())
+                with self._toolbox.tracing.client_span("reach broker", {"peer.service": "broker"}):
+                    stream = await self._broker.jetstream()
+                await self._consume(stream)
             except BrokerUnavailableError:
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(_TRY_AGAIN_S)
             except Exception as error:
                 self._toolbox.log.exception("the consumer stumbled", error)
                 await asyncio.sleep(1.0)
@@ -138,7 +141,7 @@ class Consumer:
 
     async def _fetch(self, stream: JetStreamContext, subscription: Any) -> Sequence[Msg]:
         """Return what is there, or nothing; an empty stream is told from a dead broker by asking."""
-        with translated():
+        with self._toolbox.tracing.client_span("receive events", {"peer.service": "broker"}), translated():
             try:
                 messages: list[Msg] = await subscription.fetch(_BATCH, timeout=_WAIT_S)
             except NothingInTimeError:

@@ -21,9 +21,11 @@ class OutboxMetrics:
 
     def __init__(self, registry: CollectorRegistry, tenants: Iterable[str]) -> None:
         own: Any = {"registry": registry}
-        self.pending = Gauge("outbox_pending", "Events that wait to be published", ["tenant"], **own)
-        self.published = Counter("events_published", "Events that the broker acknowledged", ["tenant"], **own)
-        self.failures = Counter("events_publish_failures", "Attempts to publish that failed", **own)
+        self.pending = Gauge("resilience_outbox_pending", "Events that wait to be published", ["tenant"], **own)
+        self.published = Counter(
+            "resilience_events_published", "Events that the broker acknowledged", ["tenant"], **own
+        )
+        self.failures = Counter("resilience_events_publish_failures", "Attempts to publish that failed", **own)
         for tenant in tenants:
             self.pending.labels(tenant)
             self.published.labels(tenant)
@@ -34,9 +36,13 @@ class ConsumerMetrics:
 
     def __init__(self, registry: CollectorRegistry, tenants: Iterable[str]) -> None:
         own: Any = {"registry": registry}
-        self.consumed = Counter("events_consumed", "Deliveries by what became of them", ["tenant", "outcome"], **own)
-        self.lag = Gauge("consumer_lag", "Events in the stream that were not delivered yet", **own)
-        self.contact_age = Gauge("consumer_contact_age_seconds", "Time since the broker last answered", **own)
+        self.consumed = Counter(
+            "resilience_events_consumed", "Deliveries by what became of them", ["tenant", "outcome"], **own
+        )
+        self.lag = Gauge("resilience_consumer_lag", "Events in the stream that were not delivered yet", **own)
+        self.contact_age = Gauge(
+            "resilience_consumer_contact_age_seconds", "Time since the broker last answered", **own
+        )
         for tenant in tenants:
             for outcome in Outcome:
                 self.consumed.labels(tenant, outcome.value)

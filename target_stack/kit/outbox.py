@@ -14,13 +14,13 @@ from typing import Any
 from target_stack.kit.broker import Broker, BrokerUnavailableError
 from target_stack.kit.call_context import CallContext, set_context
 from target_stack.kit.clock import Clock
-from target_stack.kit.database import Database, DatabaseUnavailableError, Transaction
+from target_stack.kit.database import DatabaseUnavailableError, Transaction, Transactions
 from target_stack.kit.deadline import Deadline, DeadlineExceededError
 from target_stack.kit.errors import ApiError
 from target_stack.kit.event_metrics import OutboxMetrics
 from target_stack.kit.events import Actor, Event, encode
 from target_stack.kit.logs import Log
-from target_stack.kit.telemetry import Tracing, trace_headers
+from target_stack.kit.telemetry import Tracing, mark_failed, trace_headers
 
 BATCH = 64
 LIMIT = 20_000
@@ -73,7 +73,6 @@ class Publisher:
     async def publish(self, event: Event) -> None:
         """Return once the broker has *event*; raise BrokerUnavailableError otherwise."""
         attributes: dict[str, Any] = {
-            "peer.service": "broker",
             "messaging.system": "nats",
             "messaging.destination.name": event.subject,
             "messaging.message.id": event.id,
@@ -93,10 +92,11 @@ class Relay:
 
     def __init__(
         self,
-        database: Database,
+        database: Transactions,
         publisher: Publisher,
         tenants: Iterable[str],
         *,
+        tracing: Tracing,
         metrics: OutboxMetrics,
         clock: Clock,
         log: Log,
@@ -104,6 +104,7 @@ class Relay:
     ) -> None:
         self._database = database
         self._publisher = publisher
+        self._tracing = tracing
         self._metrics = metrics
         self._clock = clock
         self._log = log
@@ -169,7 +170,10 @@ class Relay:
             await self._count(transaction, tenant, len(rows))
         if not rows:
             return 0
-        sent, failure = await self._publish(rows)
+        with self._tracing.client_span("send events", {"peer.service": "broker", "tenant.id": tenant}) as span:
+            sent, failure = await self._publish(rows)
+            if failure is not None:
+                mark_failed(span, type(failure).__name__)
         await self._delete(tenant, sent)
         if failure is not None:
             raise failure

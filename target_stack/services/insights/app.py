@@ -2,9 +2,11 @@
 
 import asyncio
 import dataclasses
+import math
 from datetime import UTC, datetime
 
 from aiohttp import web
+from prometheus_client import Gauge
 
 from target_stack.kit.app import Route, Service
 from target_stack.kit.auth import TENANT_ADMIN
@@ -33,6 +35,7 @@ def build(toolbox: Toolbox) -> Service:
     broker = Broker(toolbox.settings.required("NATS_URL"), service=toolbox.settings.service, log=toolbox.log)
     projection = Projection(store, freshness, broker, toolbox)
     consumer = Consumer(broker, toolbox, projection.apply, freshness)
+    _show_staleness(toolbox, freshness)
     of_orders = None if toolbox.is_on(Protection.CQRS) else SummaryOfOrders(toolbox)
 
     async def prepare() -> None:
@@ -78,6 +81,11 @@ def build(toolbox: Toolbox) -> Service:
         *chain_routes(toolbox, projection.apply),
     )
     return Service(routes, prepare, close, keys, callers=("gateway", "notifications"))
+
+
+def _show_staleness(toolbox: Toolbox, freshness: Freshness) -> None:
+    gauge = Gauge("resilience_read_side_staleness_seconds", "Age of the answers", registry=toolbox.metrics.registry)
+    gauge.set_function(lambda: math.nan if (age_ms := freshness.staleness_ms) is None else age_ms / 1000)
 
 
 def _rfc3339(unix_ns: int | None) -> str | None:

@@ -25,6 +25,7 @@ class Post:
             database,
             publisher,
             settings.tenants,
+            tracing=toolbox.tracing,
             metrics=metrics,
             clock=toolbox.clock,
             log=toolbox.log,
