@@ -39,9 +39,10 @@ async def _serve(settings: Settings, build: Callable[[Toolbox], Service]) -> Non
     listener = Listener(toolbox, service, app, door)
     starting = asyncio.create_task(_start(listener, toolbox, service, door))
     stopping = asyncio.create_task(stopped.wait())
-    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_EXCEPTION)
+    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
     if starting.done():
         starting.result()  # a port that is taken ends the process
+    await stopping
     starting.cancel()
     await _leave(toolbox, service, listener)
     sys.stdout.flush()
