@@ -19,7 +19,7 @@ from target_stack.kit.toolbox import LinkPlan, Toolbox
 
 JWKS_PATH = "/.well-known/jwks.json"
 _START_RETRY_S = 0.1
-_ASK_AGAIN_S = 2.0  # anyone can name a key that does not exist: identity is not asked for each
+_ASK_AGAIN_S = 0.2  # anyone can name keys that do not exist: who does waits for the next answer, which all share
 _GROWS_OLD_S = 60.0
 
 
@@ -35,7 +35,7 @@ class KeyRing:
         self._verifier = TokenVerifier(clock, trusting=trusting)
         self._clock = clock
         self._asked_s = float("-inf")
-        self._asking: asyncio.Task[bool] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """Fetch the keys, again and again until there are some."""
@@ -49,22 +49,24 @@ class KeyRing:
         try:
             return self._verifier.verify(token)
         except UnknownKeyError:
-            if self._asking is None and self._age_s() < _ASK_AGAIN_S:
-                raise
             await asyncio.shield(self._ask(contextvars.copy_context()))
             return self._verifier.verify(token)
 
     def _age_s(self) -> float:
         return self._clock.monotonic_s() - self._asked_s
 
-    def _ask(self, context: contextvars.Context) -> "asyncio.Task[bool]":
+    def _ask(self, context: contextvars.Context) -> "asyncio.Task[None]":
         """Return the question that is under way, or begin one: all who wait for new keys share it."""
         if self._asking is None:
-            self._asking = asyncio.create_task(self._refresh(), context=context)
+            self._asking = asyncio.create_task(self._ask_in_time(), context=context)
             self._asking.add_done_callback(self._answered)
         return self._asking
 
-    def _answered(self, _: "asyncio.Task[bool]") -> None:
+    async def _ask_in_time(self) -> None:
+        await asyncio.sleep(_ASK_AGAIN_S - self._age_s())
+        await self._refresh()
+
+    def _answered(self, _: "asyncio.Task[None]") -> None:
         self._asking = None
 
     async def _refresh(self) -> bool:

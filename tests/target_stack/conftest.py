@@ -449,8 +449,15 @@ def workshop() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres(workshop: Path) -> Iterator[Postgres]:
-    folder = workshop / "postgres"
+    with running_postgres(workshop / "postgres") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_postgres(folder: Path) -> Iterator[Postgres]:
+    """A server with every database of target.yaml."""
     folder.mkdir()
+    folder.chmod(0o755)
     server = Postgres(folder)
     try:
         server.wait()
@@ -482,10 +489,26 @@ def stack(postgres: Postgres, collector: Collector, orders_database: Relay, work
     """All services, ready."""
     stack = Stack(postgres, collector, workshop)
     stack.ports["orders-db"] = orders_database.port
+    yield from running(stack)
+
+
+@pytest.fixture(scope="session")
+def secure_stack(collector: Collector, workshop: Path) -> Iterator[Stack]:
+    """All services once more, over mutual TLS and with databases of their own; certificates last ten seconds."""
+    with running_postgres(workshop / "secure") as postgres:
+        yield from running(Stack(postgres, collector, workshop / "secure", is_secure=True))
+
+
+def running(stack: Stack) -> Iterator[Stack]:
+    """Start all services of *stack*, yield it when it is ready, and stop them."""
+    special = {
+        "gateway": {"RATE_LIMITS": "gold=500:500,silver=500:500"},
+        "authority": {"CERTIFICATE_LIFETIME_S": "10"},
+    }
     services = [name for name, service in TARGET["services"].items() if "command" in service]
     try:
         for service in services:
-            stack.start(service, **({"RATE_LIMITS": "gold=500:500,silver=500:500"} if service == "gateway" else {}))
+            stack.start(service, **special.get(service, {}))
         stack.wait(*services)
         yield stack
     finally:
