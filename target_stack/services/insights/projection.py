@@ -9,12 +9,12 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from target_stack.kit.auth import TENANT_USER
 from target_stack.kit.broker import EVENTS, Broker, translated
-from target_stack.kit.events import Event, EventRejectedError, decode
-from target_stack.kit.inbox import Admission, TooEarlyError
+from target_stack.kit.events import Event
+from target_stack.kit.inbox import Admission
 from target_stack.kit.toolbox import Toolbox
 from target_stack.services.insights.freshness import Freshness
+from target_stack.services.insights.replay import Replay
 from target_stack.services.insights.store import InsightsStore
 
 _SAVE_EVERY_S = 1.0
@@ -65,36 +65,22 @@ class Projection:
         if self._rebuilding.locked():
             raise RebuildRunningError
         async with self._rebuilding:
-            generation = self._store.generation + 1
             await self._clear()
-            counted = await self._read(generation, first=1)
+            anew = Replay(self._store, self._store.generation + 1, self._toolbox.settings.tenants)
+            await self._read(anew)
             async with self._gate:  # what came meanwhile; the inbox of each generation makes an overlap harmless
-                rest = await self._read(generation, first=counted.last + 1)
-                await self._store.change_places(generation)
+                await self._read(anew)
+                await self._store.change_places(anew.generation)
             await self._clear()
-        return Rebuilt(generation, counted.events + rest.events, counted.skipped + rest.skipped)
+        return Rebuilt(anew.generation, anew.applied, anew.skipped)
 
     async def _clear(self) -> None:
         for tenant in self._toolbox.settings.tenants:
             await self._store.drop_all_but(self._store.generation, tenant)
 
-    async def _read(self, generation: int, *, first: int) -> "_Count":
-        count = _Count(last=first - 1)
-        async for message in self._stored(first):
-            count.last = message.metadata.sequence.stream
-            if await self._counts(message, generation):
-                count.events += 1
-            else:
-                count.skipped += 1
-        return count
-
-    async def _counts(self, message: Msg, generation: int) -> bool:
-        """Apply a stored message; what the live consumer would put with the dead letters does not count."""
-        try:
-            event = decode(message.subject, message.data, self._toolbox.settings.tenants, TENANT_USER)
-            return await self._store.apply(event, generation) is Admission.NEW
-        except (EventRejectedError, TooEarlyError):
-            return False
+    async def _read(self, anew: Replay) -> None:
+        async for message in self._stored(anew.last + 1):
+            await anew.take(message)
 
     async def _stored(self, first: int) -> AsyncIterator[Msg]:
         """Yield the messages that the stream holds now, from number *first* on, in order."""
@@ -127,10 +113,3 @@ class Projection:
                 saved_ns = as_of_ns
             except Exception as error:  # noqa: BLE001 - it is a comfort for the next start, no more
                 self._toolbox.log.warning("how fresh the read side is could not be saved", error=str(error))
-
-
-@dataclass(slots=True)
-class _Count:
-    last: int
-    events: int = 0
-    skipped: int = 0
