@@ -1,7 +1,6 @@
 """Time as the data plane sees it: a monotonic now, a wall clock for evidence, and timers."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -28,7 +27,7 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The clock of a running event loop."""
+    """The clock of a running event loop, which must count `time.monotonic`, as asyncio's own does."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -36,9 +35,7 @@ class LoopClock:
         self.unix_ns = time.time_ns
 
     def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
-        """See `Clock.call_at`; callers check the due time again, because loops count whole milliseconds."""
-        wait_s = due_s - time.monotonic()
-        if wait_s <= 0:
+        """See `Clock.call_at`; a timer may fire a hair early, so callers check the due time again."""
+        if due_s <= time.monotonic():
             return self._loop.call_soon(callback)
-        whole_ms = math.floor(wait_s * 1000) + 1  # rounding down would wake up early and spin
-        return self._loop.call_later(whole_ms / 1000, callback)
+        return self._loop.call_at(due_s, callback)

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvloop
-
 from harness.faultproxy.api import TOXIPROXY_VERSION, Api, parse_population
 from harness.faultproxy.clock import LoopClock
 from harness.faultproxy.errors import ApiError
@@ -22,7 +20,7 @@ from harness.faultproxy.http_server import serve_http
 from harness.faultproxy.lease import Lease
 from harness.faultproxy.proxies import Proxies
 from harness.faultproxy.proxy import Plant
-from harness.faultproxy.readiness import Readiness
+from harness.faultproxy.readiness import ProxyLoop
 
 EXIT_OK = 0
 EXIT_CANNOT_SERVE = 3
@@ -52,15 +50,15 @@ class CannotServeError(Exception):
 
 
 class FaultProxy:
-    """One running fault proxy within the current event loop."""
+    """One running fault proxy within the current event loop, which must be a `ProxyLoop`."""
 
     def __init__(self, options: Options) -> None:
         loop = asyncio.get_running_loop()
+        assert isinstance(loop, ProxyLoop)
         clock = LoopClock(loop)
         scratch = memoryview(bytearray(_SCRATCH_BYTES))
         self._options = options
-        self._readiness = Readiness(loop)
-        self._proxies = Proxies(Plant(loop, self._readiness, clock, options.seed, scratch))
+        self._proxies = Proxies(Plant(loop, loop.readiness, clock, options.seed, scratch))
         self._lease = Lease(clock, heal=self._start_healing)
         self._healing: asyncio.Task[list[ApiError]] | None = None
         self._server: asyncio.Server | None = None
@@ -85,7 +83,6 @@ class FaultProxy:
         if self._healing is not None:
             self._healing.cancel()
         self._proxies.close()
-        self._readiness.close()
         if self._server is not None:
             self._server.close()
 
@@ -128,7 +125,7 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_OK if leaving.code in (0, None) else EXIT_USAGE
     _raise_descriptor_limit()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=ProxyLoop) as runner:
             runner.run(serve(options))
     except CannotServeError as problem:
         print(f"fault proxy: {problem}", file=sys.stderr)

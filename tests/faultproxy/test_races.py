@@ -11,21 +11,20 @@ from harness.faultproxy.errors import ApiError
 from harness.faultproxy.fields import Fields
 from harness.faultproxy.proxies import Proxies, parse_proxy_request
 from harness.faultproxy.proxy import Plant
-from harness.faultproxy.readiness import Readiness
+from harness.faultproxy.readiness import ProxyLoop
 
 
 def with_proxies(scenario):
     async def run():
         loop = asyncio.get_running_loop()
-        readiness = Readiness(loop)
-        proxies = Proxies(Plant(loop, readiness, LoopClock(loop), 1, memoryview(bytearray(4096))))
+        proxies = Proxies(Plant(loop, loop.readiness, LoopClock(loop), 1, memoryview(bytearray(4096))))
         try:
             return await scenario(proxies)
         finally:
             proxies.close()
-            readiness.close()
 
-    return asyncio.run(run())
+    with asyncio.Runner(loop_factory=ProxyLoop) as runner:
+        return runner.run(run())
 
 
 @pytest.mark.parametrize("slow", ["update", "heal"])

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from harness.faultproxy.readiness import Readiness
+from harness.faultproxy.readiness import ProxyLoop
 
 
 def watched(scenario):
@@ -12,15 +12,12 @@ def watched(scenario):
     async def run():
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        readiness = Readiness(asyncio.get_running_loop())
-        try:
-            with ours, theirs:
-                async with asyncio.timeout(20):
-                    return await scenario(readiness, ours, theirs)
-        finally:
-            readiness.close()
+        with ours, theirs:
+            async with asyncio.timeout(20):
+                return await scenario(asyncio.get_running_loop().readiness, ours, theirs)
 
-    return asyncio.run(run())
+    with asyncio.Runner(loop_factory=ProxyLoop) as runner:
+        return runner.run(run())
 
 
 def test_it_calls_for_bytes_until_told_to_stop():
