@@ -180,6 +180,16 @@ def test_a_poison_event_is_set_aside_with_its_cause_and_blocks_nobody(stack, unt
     assert dead_letters(stack, "notifications", "globex") == []
 
 
+def test_an_event_of_nobody_is_set_aside_where_no_tenant_looks(stack, until):
+    before = stack.metric("notifications", "resilience_events_consumed_total", tenant="", outcome="dead") or 0
+    publish(stack, "orders.created", b"not json")
+    labels = {"tenant": "", "outcome": "dead"}
+    until(
+        lambda: stack.metric("notifications", "resilience_events_consumed_total", **labels) == before + 1, "it is dead"
+    )
+    wait_for_effects(stack, until, "acme", place(stack, "acme"))
+
+
 def test_without_dead_letters_a_poison_event_blocks_its_consumer(stack, until, without):
     without("notifications", "dead_letter")
     publish(stack, "orders.acme.confirmed", b"not json")
