@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 import asyncpg
@@ -27,8 +28,8 @@ _COMPLAIN_EVERY = 50
 _STEP_DOWN = """
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tenant_rows') THEN CREATE ROLE tenant_rows NOLOGIN; END IF;
-    GRANT USAGE ON SCHEMA public TO tenant_rows;
-    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO tenant_rows;
+    GRANT USAGE ON SCHEMA {schema} TO tenant_rows;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO tenant_rows;
 END $$
 """
 _BYPASSES_RLS = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
@@ -36,6 +37,10 @@ _BYPASSES_RLS = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = c
 
 class DatabaseUnavailableError(Exception):
     """The database did not take or keep the connection, or did not answer within the patience."""
+
+
+class NotSeatedError(Exception):
+    """The tenant's rows are not (or no longer) at the seat that was asked."""
 
 
 class Transaction(Protocol):
@@ -52,6 +57,30 @@ class Transaction(Protocol):
     async def fetchrow(self, query: str, *args: object) -> Any:
         """Return the first row or None."""
         ...
+
+
+class Transactions(Protocol):
+    """What a store needs: one database, or the right one of several for each tenant."""
+
+    def transaction(self, operation: str, tenant: str | None = None) -> AbstractAsyncContextManager[Transaction]:
+        """Run a block in one transaction that sees the rows of *tenant* alone."""
+        ...
+
+
+class Hold(Enum):
+    """What a transaction does about others that move the tenant's rows elsewhere, or want to."""
+
+    SHARED = "shared"  # ordinary work: the rows stay while it lasts, and must be here
+    EXCLUSIVE = "exclusive"  # the move itself: nobody else is at work on them
+    NONE = "none"  # looks at a seat that nobody uses
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where in a database the rows of a tenant lie (see seats)."""
+
+    schema: str = "public"
+    hold: Hold = Hold.SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +109,16 @@ class Database:
         self._pool: Any = None
         self._step_down = ""
 
+    @property
+    def name(self) -> str:
+        """The service at the other end of the link."""
+        return self._link.callee
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it could be reached once."""
+        return self._pool is not None
+
     async def open(self, schema: str) -> None:
         """Connect and run the script *schema* in one transaction, again and again: databases start when we do."""
         failures = 0
@@ -98,18 +137,40 @@ class Database:
         if self._pool is not None:
             self._pool.terminate()
 
+    async def prepare(self, script: str, schema: str = "public") -> None:
+        """Run a script that makes tables in *schema* once more; raise DatabaseUnavailableError when it cannot be."""
+        with _translated(PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
+                connection = await self._opened().acquire()
+                try:
+                    await connection.execute(script)
+                    if self._step_down:
+                        await connection.execute(_STEP_DOWN.format(schema=schema))
+                finally:
+                    await self._pool.release(connection)
+
     @asynccontextmanager
-    async def transaction(self, operation: str, tenant: str | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, operation: str, tenant: str | None = None, seat: Seat | None = None
+    ) -> AsyncIterator[Transaction]:
         """Run the block in one transaction that sees the rows of *tenant* alone; commit unless it raises.
 
+        With a *seat* it works in that schema, and raises NotSeatedError where the rows of the tenant are elsewhere.
         Raises DeadlineExceededError when the request's time is over (a commit under way may still have happened), and
         DatabaseUnavailableError when the database is not there or takes longer than PATIENCE_S.
         """
         context = current_context() or CallContext(Deadline.unlimited(self._clock))
         timeout_s = context.deadline.bound(PATIENCE_S)
         with self._observed(operation, tenant), _translated(timeout_s):
-            async with asyncio.timeout(timeout_s), self._transaction(tenant) as connection:
+            async with asyncio.timeout(timeout_s), self._transaction(tenant, seat) as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def lock(self, name: str) -> AsyncIterator[bool]:
+        """Hold the lock *name* of this database for the block, alone; say whether it was free."""
+        with _translated(PATIENCE_S):
+            async with self._transaction(None, None) as connection:
+                yield bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))", name))
 
     async def _try_open(self, schema: str) -> None:
         pool = await asyncpg.create_pool(
@@ -124,7 +185,7 @@ class Database:
             async with pool.acquire() as connection:
                 await connection.execute(schema)
                 if await connection.fetchval(_BYPASSES_RLS):
-                    await connection.execute(_STEP_DOWN)
+                    await connection.execute(_STEP_DOWN.format(schema="public"))
                     self._step_down = "SET LOCAL ROLE tenant_rows;"
         except BaseException:
             pool.terminate()
@@ -132,12 +193,14 @@ class Database:
         self._pool = pool
 
     @asynccontextmanager
-    async def _transaction(self, tenant: str | None) -> AsyncIterator[Any]:
-        connection = await self._pool.acquire()
+    async def _transaction(self, tenant: str | None, seat: Seat | None) -> AsyncIterator[Any]:
+        connection = await self._opened().acquire()
         in_order = False
         try:
-            await connection.execute(self._begin(tenant))
+            begun = await connection.execute(self._begin(tenant, seat))
             try:
+                if seat is not None and seat.hold is Hold.SHARED and begun != "SELECT 1":
+                    raise NotSeatedError
                 yield connection
             except Exception:
                 await connection.execute("ROLLBACK")
@@ -150,11 +213,18 @@ class Database:
                 connection.terminate()
             await self._pool.release(connection)
 
-    def _begin(self, tenant: str | None) -> str:
+    def _opened(self) -> Any:
+        if self._pool is None:
+            msg = f"{self._link.callee} could not be reached yet"
+            raise DatabaseUnavailableError(msg)
+        return self._pool
+
+    def _begin(self, tenant: str | None, seat: Seat | None) -> str:
         """Return one script, for one round trip; tenant ids are slugs (see tenancy), so they are safe as literals."""
         if tenant is None:
             return "BEGIN"
-        return f"BEGIN; {self._step_down} SELECT set_config('app.tenant_id', '{tenant}', true)"
+        bound = f"BEGIN; {self._step_down} SELECT set_config('app.tenant_id', '{tenant}', true)"
+        return bound if seat is None else f"{bound}; {_take(tenant, seat)}"
 
     @contextmanager
     def _observed(self, operation: str, tenant: str | None) -> Iterator[None]:
@@ -175,6 +245,23 @@ class Database:
         finally:
             duration_s = self._clock.monotonic_s() - started_s
             self._metrics.client_duration.labels(self._link.name, status).observe(duration_s)
+
+
+def _take(tenant: str, seat: Seat) -> str:
+    """Return the script that holds the seat; ordinary work then looks whether the rows are there, in a new snapshot.
+
+    The lock belongs to seat and tenant, and ends with the transaction: whoever moves a tenant and dies fences nobody.
+    """
+    lock = f"hashtextextended('{seat.schema}/{tenant}', 0)"
+    path = f'SET LOCAL search_path = "{seat.schema}"'
+    if seat.hold is Hold.NONE:
+        return path
+    if seat.hold is Hold.EXCLUSIVE:
+        return f"{path}; SET LOCAL lock_timeout = '500ms'; SELECT pg_advisory_xact_lock({lock})"
+    here = f"FROM tenant_seats WHERE tenant_id = '{tenant}' AND state = 'here'"
+    return (
+        f"{path}; SELECT pg_advisory_xact_lock_shared({lock}); SELECT set_config('app.leaving', leaving, true) {here}"
+    )
 
 
 async def _nothing_to_reset(_connection: object) -> None:
@@ -200,5 +287,6 @@ def _translated(timeout_s: float) -> Iterator[None]:
         asyncpg.InterfaceError,
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,
+        asyncpg.LockNotAvailableError,
     ) as error:
         raise DatabaseUnavailableError(str(error)) from error

@@ -4,8 +4,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 _TENANT_ID = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+class Tenancy(Enum):
+    """How the rows of a tenant are kept apart from those of others."""
+
+    POOL = "pool"  # in the same tables, behind row-level security
+    BRIDGE = "bridge"  # in a schema of its own
+    SILO = "silo"  # in a database of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +25,7 @@ class Tenant:
     plan: str
     provider: str
     secret: str
+    tenancy: Tenancy = Tenancy.POOL
 
 
 def parse_tenants(raw: str) -> dict[str, Tenant]:
@@ -32,4 +42,5 @@ def _tenant(name: str, fields: Mapping[str, str]) -> Tenant:
         plan=fields.get("plan", "silver"),
         provider=fields.get("provider", ""),
         secret=fields.get("secret", ""),
+        tenancy=Tenancy(fields.get("tenancy", "pool")),
     )

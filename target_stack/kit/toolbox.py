@@ -16,8 +16,10 @@ from target_stack.kit.metrics import Metrics
 from target_stack.kit.protections import Protection
 from target_stack.kit.recorder import Recorder
 from target_stack.kit.retry import RetryBudget, RetryPolicy
+from target_stack.kit.seats import Relation
 from target_stack.kit.settings import Settings
 from target_stack.kit.telemetry import Tracing
+from target_stack.kit.tenant_database import TenantDatabase
 
 PATIENCE_WITHOUT_DEADLINE_S = 15.0
 
@@ -71,10 +73,26 @@ class Toolbox:
 
     def database(self) -> Database:
         """Return this service's own database, found at DATABASE_URL; it must be opened before use."""
-        link = DatabaseLink(
-            self.settings.service, f"{self.settings.service}-db", self.settings.required("DATABASE_URL")
+        return self._database(f"{self.settings.service}-db", self.settings.required("DATABASE_URL"))
+
+    def tenant_database(self, relations: tuple[Relation, ...]) -> TenantDatabase:
+        """Return the databases of a service that keeps each tenant's *relations* as its tenancy says.
+
+        Silos are found at DATABASE_URL_ACME and so on; a tenant without one can be in the pool or in a bridge only.
+        """
+        silos = {}
+        for tenant in self.settings.tenants:
+            url = self.settings.environment.get(f"DATABASE_URL_{tenant.upper().replace('-', '_')}")
+            if url:
+                silos[tenant] = self._database(f"{self.settings.service}-{tenant}-db", url)
+        return TenantDatabase(
+            self.database(),
+            silos,
+            self.settings.tenants,
+            relations=relations,
+            is_isolated=self.is_on(Protection.TENANT_ISOLATION),
+            log=self.log,
         )
-        return Database(link, clock=self.clock, tracing=self.tracing, metrics=self.metrics, log=self.log)
 
     def bulkhead(self, name: str, settings: BulkheadSettings) -> Bulkhead:
         """Return a bulkhead whose rejections are recorded."""
@@ -91,6 +109,10 @@ class Toolbox:
     def is_on(self, protection: Protection) -> bool:
         """Tell whether *protection* does its work in this process."""
         return self.settings.protections.on(protection)
+
+    def _database(self, callee: str, url: str) -> Database:
+        link = DatabaseLink(self.settings.service, callee, url)
+        return Database(link, clock=self.clock, tracing=self.tracing, metrics=self.metrics, log=self.log)
 
     def _link_settings(self, link: str, plan: LinkPlan) -> LinkSettings:
         with_breaker = plan.breaker if self.is_on(Protection.BREAKER) else None

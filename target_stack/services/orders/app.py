@@ -19,7 +19,7 @@ from target_stack.kit.toolbox import Toolbox
 from target_stack.services.orders.callees import make_callees
 from target_stack.services.orders.domain import OrderDesk
 from target_stack.services.orders.post import Post
-from target_stack.services.orders.store import SCHEMA, Order, OrderStore, Wish
+from target_stack.services.orders.store import RELATIONS, SCHEMA, Order, OrderStore, Wish
 
 MAX_LINES = 20
 MAX_QUANTITY = 1000
@@ -30,7 +30,7 @@ _ORDER_ID = re.compile(r"ord-[0-9a-f]{32}")
 
 def build(toolbox: Toolbox) -> Service:
     """Wire the service."""
-    database = toolbox.database()
+    database = toolbox.tenant_database(RELATIONS)
     post = Post(toolbox, database)
     store = OrderStore(database, post.announcer, toolbox.clock)
     keys = keys_of_identity(toolbox)

@@ -3,7 +3,7 @@
 import asyncio
 
 from target_stack.kit.broker import Broker
-from target_stack.kit.database import Database
+from target_stack.kit.database import Transactions
 from target_stack.kit.event_metrics import OutboxMetrics
 from target_stack.kit.outbox import LIMIT, Publisher, Relay
 from target_stack.kit.protections import Protection
@@ -16,7 +16,7 @@ _CHAIN_PLAN = LinkPlan(attempt_timeout_s=1.0)
 class Post:
     """The broker is found at NATS_URL; OUTBOX_LIMIT bounds the events of a tenant that wait."""
 
-    def __init__(self, toolbox: Toolbox, database: Database) -> None:
+    def __init__(self, toolbox: Toolbox, database: Transactions) -> None:
         settings = toolbox.settings
         self._broker = Broker(settings.required("NATS_URL"), service=settings.service, log=toolbox.log)
         metrics = OutboxMetrics(toolbox.metrics.registry, settings.tenants)

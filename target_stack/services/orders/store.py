@@ -10,11 +10,13 @@ from typing import Any
 
 from target_stack.kit.call_context import current_caller
 from target_stack.kit.clock import Clock
-from target_stack.kit.database import Database, Transaction
+from target_stack.kit.database import Transaction, Transactions
 from target_stack.kit.events import Actor, Event
+from target_stack.kit.seats import Relation
 from target_stack.kit.telemetry import trace_headers
 from target_stack.services.orders.announcing import Announcer
 
+RELATIONS = (Relation("orders", ("tenant_id", "id")), Relation("outbox", ("tenant_id", "key", "sequence")))
 CLAIM_LEASE_NS = 10_000_000_000
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
@@ -102,7 +104,7 @@ class Occupied:
 class OrderStore:
     """Reads and writes orders."""
 
-    def __init__(self, database: Database, announcer: Announcer, clock: Clock) -> None:
+    def __init__(self, database: Transactions, announcer: Announcer, clock: Clock) -> None:
         self._database = database
         self._announcer = announcer
         self._clock = clock
