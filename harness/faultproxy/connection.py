@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from harness.faultproxy.chance import Chance
 from harness.faultproxy.dial import Dial
 from harness.faultproxy.direction import Direction
-from harness.faultproxy.pipe import Pipe
+from harness.faultproxy.pipe import Pipe, Scratch
 from harness.faultproxy.readiness import Readiness
 from harness.faultproxy.stage import Ending, Stage, Surroundings
 from harness.faultproxy.toxic import Toxic
@@ -60,7 +60,7 @@ class Connection:
     )
 
     def __init__(
-        self, readiness: Readiness, owner: Owner, client: socket.socket, *, number: int, scratch: memoryview
+        self, readiness: Readiness, owner: Owner, client: socket.socket, *, number: int, scratch: Scratch
     ) -> None:
         self._readiness, self._owner, self._client, self._scratch = readiness, owner, client, scratch
         self._upstream: socket.socket | None = None

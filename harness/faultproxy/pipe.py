@@ -1,19 +1,38 @@
 """One direction of one connection: source socket -> stages -> outbox -> destination socket.
 
-Without stages a chunk goes straight from one shared buffer to the destination: no copy, no allocation. Raw sockets
-are used on purpose: they keep half-closes, which uvloop's transports do not survive.
+While no stage wants to see chunks they go straight from one shared buffer to the destination: no copy, no allocation.
+A direction that carries much is spliced: its bytes never enter this process. Raw sockets are used on purpose: they keep
+half-closes, which uvloop's transports do not survive.
 """
 
+import math
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from harness.faultproxy.kernel_pipe import SPLICES, KernelPipe, KernelPipes
 from harness.faultproxy.readiness import Readiness
 from harness.faultproxy.stage import Ending, Receiver, Stage
 from harness.faultproxy.toxic import Toxic
 
 CHUNK_BYTES = 32 * 1024  # Toxiproxy's read size: toxics that work per chunk see the same chunks
+
+_SCRATCH_BYTES = 512 * 1024
+_MUCH_BYTES = 64 * 1024  # below that two copies are cheaper than a splice
+_MANY_READS = 4 if SPLICES else math.inf  # in a row with much in them: worth to be spliced
+
+
+class Scratch:
+    """Room that all pipes of a process use, one after the other; it is empty between two callbacks."""
+
+    def __init__(self) -> None:
+        self.memory = memoryview(bytearray(_SCRATCH_BYTES))
+        self.kernel_pipes = KernelPipes()
+
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        self.kernel_pipes.close()
 
 
 class Ends(Protocol):
@@ -30,25 +49,23 @@ class Pipe:
     """Moves bytes in order, exactly, and with bounded memory. Never waits."""
 
     __slots__ = (
-        "_chokes", "_destination_fd", "_ending", "_ends", "_head", "_outbox", "_readiness", "_reading", "_receive_into",
-        "_scratch", "_send", "_source_fd", "_source_open", "ended", "received_bytes", "sent_bytes", "stages",
+        "_chokes", "_destination_fd", "_ending", "_ends", "_head", "_kernel_pipes", "_memory", "_outbox", "_readiness",
+        "_reading", "_receive_into", "_rich_reads", "_send", "_source_fd", "_source_open", "_straight", "ended",
+        "received_bytes", "sent_bytes", "stages",
     )  # fmt: skip
 
     def __init__(
-        self,
-        readiness: Readiness,
-        ends: Ends,
-        *,
-        source: socket.socket,
-        destination: socket.socket,
-        scratch: memoryview,
+        self, readiness: Readiness, ends: Ends, *, source: socket.socket, destination: socket.socket, scratch: Scratch
     ) -> None:
-        self._readiness, self._ends, self._scratch = readiness, ends, scratch
+        self._readiness, self._ends = readiness, ends
+        self._memory, self._kernel_pipes = scratch.memory, scratch.kernel_pipes
         self._receive_into, self._send = source.recv_into, destination.send
         self._source_fd, self._destination_fd = source.fileno(), destination.fileno()
-        self._outbox: deque[bytes | memoryview] = deque()
+        self._outbox: deque[bytes | memoryview | KernelPipe] = deque()  # what is in a kernel pipe came first
         self._ending: Ending | None = None  # waits behind the outbox
         self._head: Receiver = self
+        self._straight = True  # no stage wants to see chunks
+        self._rich_reads = 0
         self._chokes = 0
         self._reading = False
         self._source_open = True
@@ -84,6 +101,7 @@ class Pipe:
             stage.next = receiver
             receiver = stage
         self._head = receiver
+        self._straight = not stages
 
     # -- source ----------------------------------------------------------------------------------------------------
 
@@ -119,23 +137,66 @@ class Pipe:
             self._readiness.on_readable(self._source_fd, self._on_readable if reading else None)
 
     def _on_readable(self) -> None:
-        straight = self._head is self
-        room = self._scratch if straight else self._scratch[:CHUNK_BYTES]
+        if not self._straight:
+            self._read_for_stages()
+        elif self._rich_reads >= _MANY_READS:
+            self._splice()
+        else:
+            self._copy()
+
+    def _copy(self) -> None:
+        memory = self._memory
+        size = self._receive(memory)
+        if size:
+            self._rich_reads = self._rich_reads + 1 if size >= _MUCH_BYTES else 0
+            sent = self._try_send(data := memory[:size])
+            if sent < size and not self.ended:
+                self._put_in_outbox(bytes(data[sent:]))
+
+    def _read_for_stages(self) -> None:
+        """Chunks bypass stages that would only pass them on, once all are like that."""
+        if all(stage.is_clear() for stage in self.stages.values()):
+            self._straight = True
+            self._on_readable()
+        elif size := self._receive(self._memory[:CHUNK_BYTES]):
+            self._head.feed(bytes(self._memory[:size]))
+
+    def _receive(self, room: memoryview) -> int:
+        """Return how many bytes were read into *room*; 0 when there are none now, or never again."""
         try:
             size = self._receive_into(room)
         except (BlockingIOError, InterruptedError):
-            return
+            return 0
         except OSError:
             self.source_ended(Ending.RESET)
-            return
+            return 0
         if not size:
             self.source_ended(Ending.EOF)
-            return
         self.received_bytes += size
-        if straight:
-            self._deliver(room[:size])
-        else:
-            self._head.feed(bytes(room[:size]))
+        return size
+
+    def _splice(self) -> None:
+        try:
+            pipe = self._kernel_pipes.take()
+        except OSError:  # out of descriptors
+            self._rich_reads = 0
+            return
+        if self._fill(pipe):
+            self._try_pour(pipe)
+            if pipe.held_bytes and not self.ended:
+                self._put_in_outbox(pipe)
+                return
+        self._kernel_pipes.give_back(pipe)
+
+    def _fill(self, pipe: KernelPipe) -> int:
+        try:
+            size = pipe.fill(self._source_fd)
+        except OSError:
+            size = 0
+        if size < _MUCH_BYTES:
+            self._rich_reads = 0  # whatever else there is to learn from this socket, the next plain read will
+        self.received_bytes += size
+        return size
 
     # -- destination -----------------------------------------------------------------------------------------------
 
@@ -145,8 +206,10 @@ class Pipe:
             return
         if self._outbox:
             self._outbox.append(data)
-        else:
-            self._deliver(data)
+            return
+        sent = self._try_send(data)
+        if sent < len(data) and not self.ended:
+            self._put_in_outbox(data[sent:])
 
     def end(self, ending: Ending) -> None:
         """Take the ending from the last stage; a reset overtakes what is not yet delivered, as on any TCP link."""
@@ -155,24 +218,28 @@ class Pipe:
             if not self._outbox or ending is Ending.RESET:
                 self._finish(ending)
 
-    def _deliver(self, data: bytes | memoryview) -> None:
-        """Send what the destination takes now; the outbox is empty."""
-        sent = self._try_send(data)
-        if sent < len(data) and not self.ended:
-            self._outbox.append(bytes(data[sent:]))
-            self._readiness.on_writable(self._destination_fd, self._on_writable)
-            self.choke()
+    def _put_in_outbox(self, rest: bytes | KernelPipe) -> None:
+        """The destination is full and the outbox is empty: read no more until that has gone."""
+        self._outbox.append(rest)
+        self._readiness.on_writable(self._destination_fd, self._on_writable)
+        self.choke()
 
     def _on_writable(self) -> None:
         outbox = self._outbox
         while outbox:
             data = outbox[0]
-            sent = self._try_send(data)
-            if self.ended:
-                return
-            if sent < len(data):
-                outbox[0] = memoryview(data)[sent:]
-                return
+            if isinstance(data, KernelPipe):
+                self._try_pour(data)
+                if data.held_bytes or self.ended:
+                    return
+                self._kernel_pipes.give_back(data)
+            else:
+                sent = self._try_send(data)
+                if self.ended:
+                    return
+                if sent < len(data):
+                    outbox[0] = memoryview(data)[sent:]
+                    return
             outbox.popleft()
         self._readiness.on_writable(self._destination_fd, None)
         self.unchoke()
@@ -189,6 +256,14 @@ class Pipe:
             return 0
         self.sent_bytes += sent
         return sent
+
+    def _try_pour(self, pipe: KernelPipe) -> None:
+        try:
+            self.sent_bytes += pipe.pour(self._destination_fd)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._break()
 
     # -- end -------------------------------------------------------------------------------------------------------
 
@@ -208,9 +283,15 @@ class Pipe:
         self._source_open = False
         self._update_reading()
         if self._outbox:
-            self._outbox.clear()
-            self._readiness.on_writable(self._destination_fd, None)
+            self._empty_outbox()
         for stage in self.stages.values():
             stage.discard()
         self.stages = {}
         self._head = self
+
+    def _empty_outbox(self) -> None:
+        self._readiness.on_writable(self._destination_fd, None)
+        for data in self._outbox:
+            if isinstance(data, KernelPipe):
+                self._kernel_pipes.give_back(data)
+        self._outbox.clear()

@@ -16,7 +16,7 @@ from harness.faultproxy.errors import ApiError, toxic_exists, toxic_not_found
 from harness.faultproxy.felt import Felt
 from harness.faultproxy.fields import Fields
 from harness.faultproxy.links import Links
-from harness.faultproxy.pipe import Pipe
+from harness.faultproxy.pipe import Pipe, Scratch
 from harness.faultproxy.readiness import Readiness
 from harness.faultproxy.stage import Surroundings
 from harness.faultproxy.toxic import Toxic, ToxicRequest
@@ -33,7 +33,7 @@ class Plant:
     readiness: Readiness
     clock: Clock
     seed: int
-    scratch: memoryview
+    scratch: Scratch
 
 
 @dataclass(frozen=True, slots=True)

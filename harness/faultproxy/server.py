@@ -18,6 +18,7 @@ from harness.faultproxy.errors import ApiError
 from harness.faultproxy.fields import parse_json
 from harness.faultproxy.http_server import serve_http
 from harness.faultproxy.lease import Lease
+from harness.faultproxy.pipe import Scratch
 from harness.faultproxy.proxies import Proxies
 from harness.faultproxy.proxy import Plant
 from harness.faultproxy.readiness import ProxyLoop
@@ -26,7 +27,6 @@ EXIT_OK = 0
 EXIT_CANNOT_SERVE = 3
 EXIT_USAGE = 4
 
-_SCRATCH_BYTES = 512 * 1024
 _DEFAULT_PORT = 8474  # Toxiproxy's
 
 
@@ -56,9 +56,9 @@ class FaultProxy:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, ProxyLoop)
         clock = LoopClock(loop)
-        scratch = memoryview(bytearray(_SCRATCH_BYTES))
+        self._scratch = Scratch()
         self._options = options
-        self._proxies = Proxies(Plant(loop, loop.readiness, clock, options.seed, scratch))
+        self._proxies = Proxies(Plant(loop, loop.readiness, clock, options.seed, self._scratch))
         self._lease = Lease(clock, heal=self._start_healing)
         self._healing: asyncio.Task[list[ApiError]] | None = None
         self._server: asyncio.Server | None = None
@@ -83,6 +83,7 @@ class FaultProxy:
         if self._healing is not None:
             self._healing.cancel()
         self._proxies.close()
+        self._scratch.close()
         if self._server is not None:
             self._server.close()
 

@@ -90,6 +90,10 @@ class Stage(ABC, Generic[A]):
             self.ended = True
             self._take_ending(ending)
 
+    def is_clear(self) -> bool:
+        """Tell whether chunks may as well bypass this stage: it holds none and passes each on as it is, unfelt."""
+        return False
+
     def reconfigure(self, attributes: A) -> None:
         """The toxic was updated: from now on, and for everything held, the new attributes count."""
         self.attributes = attributes
@@ -150,6 +154,14 @@ class HoldingStage(Stage[A]):
         self._choking = False
         self._timer: Timer | None = None
         self._timer_due_s = math.inf
+
+    def is_clear(self) -> bool:
+        """See `Stage.is_clear`."""
+        return not self._held and self._passes_chunks()
+
+    def _passes_chunks(self) -> bool:
+        """Tell whether the attributes are such that no chunk is changed or delayed."""
+        return False
 
     def reconfigure(self, attributes: A) -> None:
         """Plan everything held anew."""

@@ -9,6 +9,7 @@ from harness.faultproxy import proxies as proxies_module
 from harness.faultproxy.clock import LoopClock
 from harness.faultproxy.errors import ApiError
 from harness.faultproxy.fields import Fields
+from harness.faultproxy.pipe import Scratch
 from harness.faultproxy.proxies import Proxies, parse_proxy_request
 from harness.faultproxy.proxy import Plant
 from harness.faultproxy.readiness import ProxyLoop
@@ -17,7 +18,7 @@ from harness.faultproxy.readiness import ProxyLoop
 def with_proxies(scenario):
     async def run():
         loop = asyncio.get_running_loop()
-        proxies = Proxies(Plant(loop, loop.readiness, LoopClock(loop), 1, memoryview(bytearray(4096))))
+        proxies = Proxies(Plant(loop, loop.readiness, LoopClock(loop), 1, Scratch()))
         try:
             return await scenario(proxies)
         finally:

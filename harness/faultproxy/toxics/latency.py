@@ -28,6 +28,9 @@ class LatencyStage(HoldingStage[Latency]):
         self._hold(load, arrived_s + delay_ms / 1000, arrived_s)
         return delay_ms > 0
 
+    def _passes_chunks(self) -> bool:
+        return not (self.attributes.latency_ms or self.attributes.jitter_ms)
+
     def _delay_ms(self) -> int:
         jitter_ms = self.attributes.jitter_ms
         if not jitter_ms:

@@ -24,3 +24,6 @@ class SlowCloseStage(HoldingStage[SlowClose]):
         delay_ms = self.attributes.delay_ms if isinstance(load, Ending) else 0
         self._hold(load, arrived_s + delay_ms / 1000, arrived_s)
         return delay_ms > 0
+
+    def _passes_chunks(self) -> bool:
+        return True
