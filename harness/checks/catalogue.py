@@ -9,6 +9,7 @@ from harness.checks.coupling import coupling
 from harness.checks.deadline import deadline
 from harness.checks.facts import Facts
 from harness.checks.faults import fault_applied, fault_felt, rollback
+from harness.checks.guardrail import guardrail
 from harness.checks.impact import impact
 from harness.checks.integrity import integrity
 from harness.checks.isolation import isolation
@@ -48,6 +49,7 @@ BUILT_IN: Mapping[str, Callable[[Facts], Iterable[Finding]]] = {
     "steady_before": steady_before,
     "blast_radius": blast_radius,
     "rollback": rollback,
+    "guardrail": guardrail,
     "steady_after": steady_after,
     "isolation": isolation,
 }

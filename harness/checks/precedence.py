@@ -1,6 +1,7 @@
 """From findings to one verdict: what outweighs what, in one place.
 
-    1. what is final at one sight fails: another tenant's data, a broken promise of a write, a rollback not confirmed
+    1. what is final at one sight fails: another tenant's data, a broken promise of a write, a rollback not confirmed,
+       a guardrail that stopped the run
     2. a run that did not come to its end is unknown
     3. a sick baseline, or a fault that was not applied or not felt, makes the run unknown: what failed in it may have
        failed for another reason, what held was not put to the test
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from harness.model.finding import Cause, Finding, How, Status
 from harness.model.scenario import Severity
 
-FINAL = frozenset(("isolation", "integrity", "rollback"))
+FINAL = frozenset(("isolation", "integrity", "rollback", "guardrail"))
 """Kinds of checks of which one failure decides, whatever else happened."""
 
 GRAVEST_FIRST = (

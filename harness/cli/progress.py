@@ -68,6 +68,9 @@ class Progress:
                 )
             case Kind.FAULT_FAILED:
                 return "problem", f"{event.text('fault')}: {event.text('step')} failed: {event.text('cause')}"
+            case Kind.GUARDRAIL_TRIPPED:
+                who = f"{event.text('tenant')} {event.text('flow')}"
+                return "problem", f"{event.text('guardrail')} tripped: {who} {event.text('value')}"
             case Kind.BREAKER_CHANGED:
                 return self._breaker(event)
             case Kind.PROCESS_EXITED if not event.fields.get("expected"):

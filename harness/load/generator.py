@@ -48,7 +48,7 @@ class Generator:
         self._halt = Halt()
         self._done = Flag()
         self._say = Channel(sys.stdout, self._clock, on_broken=self._halt.orphan)
-        self._tally = Tally(surges=surges_of(job.plan))
+        self._tally = Tally(surges=surges_of(job.plan), is_guarded=bool(job.plan.scenario.guardrails))
         requests, ledger = (RowSink(Path(job.run), table, source="load-0") for table in (Table.REQUESTS, Table.LEDGER))
         self._sinks = (requests, ledger)
         self._disk = ThreadPool(1)  # one write after the other, none of them in the thread that keeps time

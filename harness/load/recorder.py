@@ -53,7 +53,7 @@ class Recorder:
                 judged.foreign,
             )
         )
-        self.tally.ended(sent.arrival.tenant, judged.outcome, end_ns - sent.intended_ns)
+        self.tally.ended(sent.arrival.tenant, sent.arrival.flow, judged.outcome, end_ns - sent.intended_ns)
         if self._error_trace and judged.outcome in (Outcome.FAILED, Outcome.REFUSED):
             self.tally.error_answers += 1
             self.tally.untraceable += not names_trace(answer, self._error_trace, sent.trace_id)
@@ -62,7 +62,7 @@ class Recorder:
         """Record an arrival that was never started."""
         what = (arrival.tenant, arrival.flow, step, intended_ns, 0, given_up_ns)
         self.requests.add((*what, 0, Outcome.DROPPED.value, "not started in time", None, 0, False, None))
-        self.tally.ended(arrival.tenant, Outcome.DROPPED, given_up_ns - intended_ns)
+        self.tally.ended(arrival.tenant, arrival.flow, Outcome.DROPPED, given_up_ns - intended_ns)
 
     def write(self, kind: str, ledger: str, tenant: str, key: str, trace_id: bytes) -> None:
         """Record a step in the life of a write: invoke, then ok, fail or unknown."""

@@ -24,10 +24,13 @@ class Tally:
     error_answers: int = 0  # answers that were not the expected ones, where the target says that they name their trace
     untraceable: int = 0  # of these: they named none, or another
     surges: Sequence[Surge] = ()
+    is_guarded: bool = False  # then each second's message also tells every flow's errors and latencies
     surge_sent: Counter[str] = field(default_factory=Counter)  # fault -> arrivals of its tenant, sent, due under it
     _outcomes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _latencies_ns: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _lags_ns: list[int] = field(default_factory=list)
+    _bad: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _ended_ns: defaultdict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def started(self, arrival: Arrival, lag_ns: int) -> None:
         """Count an arrival whose first request goes out *lag_ns* after it was due."""
@@ -38,8 +41,11 @@ class Tally:
         self.late += lag_ns > LATE_NS
         self._lags_ns.append(lag_ns)
 
-    def ended(self, tenant: str, outcome: Outcome, latency_ns: int) -> None:
+    def ended(self, tenant: str, flow: str, outcome: Outcome, latency_ns: int) -> None:
         """Count a request whose outcome is known, *latency_ns* after its intended start."""
+        if self.is_guarded:
+            self._bad[tenant, flow] += outcome is not Outcome.OK
+            self._ended_ns[tenant, flow].append(latency_ns)
         self._outcomes[tenant][outcome.value] += 1
         if outcome is Outcome.DROPPED:
             self.dropped += 1
@@ -55,11 +61,27 @@ class Tally:
             "progress": {tenant: self._line(tenant) for tenant in tenants},
             "lag_p99_ms": _milliseconds(quantile(self._lags_ns, 0.99)),
             "in_flight": self.in_flight,
+            **({"flows": self._take_flows()} if self.is_guarded else {}),
         }
         self._outcomes.clear()
         self._latencies_ns.clear()
         self._lags_ns.clear()
         return message
+
+    def _take_flows(self) -> list[dict[str, object]]:
+        """Return what guardrails look at: of each tenant and flow what was bad, and every latency."""
+        pairs = [
+            {
+                "tenant": tenant,
+                "flow": flow,
+                "bad": self._bad[tenant, flow],
+                "latencies_ms": [round(latency_ns / NS_PER_MS, 1) for latency_ns in ended_ns],
+            }
+            for (tenant, flow), ended_ns in self._ended_ns.items()
+        ]
+        self._bad.clear()
+        self._ended_ns.clear()
+        return pairs
 
     def _line(self, tenant: str) -> dict[str, object]:
         counts = {outcome.value: self._outcomes[tenant][outcome.value] for outcome in Outcome}

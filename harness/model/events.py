@@ -19,6 +19,7 @@ class Kind(Enum):
     FAULT_FELT = "fault.felt"  # fault, connections, bytes, requests, touched and its unit, first_felt_ns: as counted
     FAULT_UNDONE = "fault.undone"  # fault, by: harness | reaper; after it was read back
     FAULT_FAILED = "fault.failed"  # fault, step: apply | undo; cause
+    GUARDRAIL_TRIPPED = "guardrail.tripped"  # guardrail, tenant, flow, measure, value, bound, samples
     SURGE_DELIVERED = "surge.delivered"  # fault, tenant, requests
     BREAKER_CHANGED = "breaker.changed"  # service, breaker, from_state, to_state, tenant, trace_id
     BULKHEAD_REJECTED = "bulkhead.rejected"  # service, bulkhead, outcome, tenant, trace_id

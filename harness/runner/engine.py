@@ -25,6 +25,7 @@ from harness.model.events import Event, Kind
 from harness.model.finding import How
 from harness.model.plan import Plan
 from harness.model.scenario import Phase
+from harness.runner.guardrails import Guardrails, GuardrailTrippedError
 from harness.runner.interruption import Interruption, interruptible
 from harness.runner.session import Listener, Session
 from harness.telemetry.host import HostSampler
@@ -63,7 +64,8 @@ async def run_plan(
         error = await _attempt(session, interruption, on_progress)
         if error is None and session.disk_error is not None:
             error = _disk_error(session, session.disk_error)
-        how = How.INTERRUPTED if interruption.by else How.FAILED if error else How.COMPLETED
+        was_stopped = interruption.by or isinstance(error, GuardrailTrippedError)
+        how = How.INTERRUPTED if was_stopped else How.FAILED if error else How.COMPLETED
         session.close(how, interruption.by or (str(error) if error else None))
     return Ran(session.path, how, error)
 
@@ -121,11 +123,16 @@ async def _run(session: Session, interruption: Interruption, on_progress: Progre
         def watch_load(pid: int) -> None:
             safety.process(pid, "load")
 
+        def hear_load(progress: Mapping[str, Any]) -> None:
+            on_progress(progress)
+            guardrails.hear(progress)
+
         start_ns = clock.now_ns() + int(_LOAD_HEAD_START_S * NS_PER_S)
+        guardrails = Guardrails(plan, start_ns=start_ns, clock=clock, emit=emit)
         load = await LoadProcess.start(
             _load_job(session, driver, start_ns),
             emit=emit,
-            on_progress=on_progress,
+            on_progress=hear_load,
             env={**os.environ, **safety.marker},
             register=watch_load,
         )
@@ -133,7 +140,12 @@ async def _run(session: Session, interruption: Interruption, on_progress: Progre
         session.set_load_start(start_ns)
 
         schedule = FaultSchedule(plan, start_ns=start_ns, driver=driver, emit=emit, clock=clock, safety=safety)
-        guards = (_until_crash(driver), _until_load_dies(load, session), _until_disk_full(session))
+        guards = (
+            _until_crash(driver),
+            _until_load_dies(load, session),
+            _until_disk_full(session),
+            guardrails.until_tripped(),
+        )
         await _guarded(_phases(session, schedule, start_ns), guards)
         await _drain(load, plan)
 

@@ -14,7 +14,7 @@ def test_the_tally_counts_seconds_and_the_whole_run():
         tally.started(Arrival(int(due_s * NS_PER_S), "acme", "buy", 0), lag_ms * NS_PER_MS)
     tally.started(Arrival(int(1.5 * NS_PER_S), "globex", "buy", 0), 0)
     for outcome, latency_ms in ((Outcome.OK, 10), (Outcome.OK, 20), (Outcome.REFUSED, 5), (Outcome.DROPPED, 500)):
-        tally.ended("acme", outcome, latency_ms * NS_PER_MS)
+        tally.ended("acme", "browse", outcome, latency_ms * NS_PER_MS)
     assert (tally.sent, tally.late, tally.dropped, tally.surge_sent["fault-1"]) == (4, 1, 1, 1)
     nothing = {"sent": 0, "ok": 0, "refused": 0, "failed": 0, "unknown": 0, "dropped": 0, "p95_ms": None}
     assert tally.take_second(["acme", "globex"]) == {
@@ -26,6 +26,21 @@ def test_the_tally_counts_seconds_and_the_whole_run():
         "in_flight": 0,
     }
     assert tally.take_second(["acme"])["progress"] == {"acme": nothing}
+
+
+def test_guardrails_get_every_flow_of_the_second():
+    tally = Tally(is_guarded=True)
+    for flow, outcome, latency_ms in (
+        ("browse", Outcome.OK, 10),
+        ("browse", Outcome.FAILED, 20),
+        ("buy", Outcome.OK, 5),
+    ):
+        tally.ended("acme", flow, outcome, latency_ms * NS_PER_MS)
+    assert tally.take_second(["acme"])["flows"] == [
+        {"tenant": "acme", "flow": "browse", "bad": 1, "latencies_ms": [10.0, 20.0]},
+        {"tenant": "acme", "flow": "buy", "bad": 0, "latencies_ms": [5.0]},
+    ]
+    assert tally.take_second(["acme"])["flows"] == []
 
 
 @pytest.mark.parametrize(
