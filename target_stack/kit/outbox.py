@@ -133,7 +133,7 @@ class Relay:
         while True:
             if not self._due:
                 await self._wait_for_work()
-            failures = 0 if await self._round() else failures + 1
+            failures = 0 if await self._round(1 if failures else BATCH) else failures + 1
             if failures:
                 longest_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2.0**failures)
                 await asyncio.sleep(self._rng.uniform(longest_s / 2, longest_s))
@@ -146,13 +146,16 @@ class Relay:
         except TimeoutError:
             self._due = set(self._pending)  # a commit whose answer was lost woke nobody
 
-    async def _round(self) -> bool:
-        """Carry one batch of each tenant that is due; False when some of it has to be tried again."""
+    async def _round(self, batch: int) -> bool:
+        """Carry up to *batch* events of each tenant that is due; False when some of it has to be tried again.
+
+        After a failure a single event goes ahead: a broker in trouble, and this process, are spared the rest.
+        """
         due, self._due = self._due, set()
         went_well = True
         for tenant in sorted(due):
             try:
-                if await self._carry(tenant) == BATCH:
+                if await self._carry(tenant, batch) == batch:
                     self._due.add(tenant)
             except (BrokerUnavailableError, DatabaseUnavailableError, DeadlineExceededError):
                 self._due.add(tenant)
@@ -163,11 +166,11 @@ class Relay:
                 went_well = False
         return went_well
 
-    async def _carry(self, tenant: str) -> int:
+    async def _carry(self, tenant: str, batch: int) -> int:
         set_context(CallContext(Deadline.after(_READ_WITHIN_S, self._clock), named_tenant=tenant))
         async with self._database.transaction("read outbox", tenant) as transaction:
-            rows = await transaction.fetch(_READ, BATCH)
-            await self._count(transaction, tenant, len(rows))
+            rows = await transaction.fetch(_READ, batch)
+            await self._count(transaction, tenant, len(rows), full=len(rows) == batch)
         if not rows:
             return 0
         with self._tracing.client_span("send events", {"peer.service": "broker", "tenant.id": tenant}) as span:
@@ -179,10 +182,10 @@ class Relay:
             raise failure
         return len(rows)
 
-    async def _count(self, transaction: Transaction, tenant: str, seen: int) -> None:
+    async def _count(self, transaction: Transaction, tenant: str, seen: int, *, full: bool) -> None:
         """Keep the number of waiting events true; counting a long queue costs, so it is done now and then."""
         now_s = self._clock.monotonic_s()
-        if seen == BATCH:
+        if full:
             if now_s - self._counted_s[tenant] < _COUNT_EVERY_S:
                 return
             self._counted_s[tenant] = now_s
