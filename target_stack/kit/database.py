@@ -21,6 +21,7 @@ PATIENCE_S = 15.0
 """How long a transaction may take where no deadline says otherwise."""
 _START_RETRY_S = 0.1
 _START_ATTEMPT_S = 3.0
+_SCHEMA_WITHIN_S = 20.0
 _COMPLAIN_EVERY = 50
 
 # A superuser, or whoever may bypass it, reads past row-level security in silence: such a login steps down for each
@@ -124,7 +125,7 @@ class Database:
         failures = 0
         while True:
             try:
-                async with asyncio.timeout(_START_ATTEMPT_S):
+                async with asyncio.timeout(_SCHEMA_WITHIN_S):
                     return await self._try_open(schema)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if failures % _COMPLAIN_EVERY == _COMPLAIN_EVERY - 1:
@@ -173,14 +174,15 @@ class Database:
                 yield bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))", name))
 
     async def _try_open(self, schema: str) -> None:
-        pool = await asyncpg.create_pool(
-            self._link.dsn,
-            min_size=1,
-            max_size=POOL_SIZE,
-            ssl=False,
-            reset=_nothing_to_reset,
-            command_timeout=PATIENCE_S,
-        )
+        async with asyncio.timeout(_START_ATTEMPT_S):
+            pool = await asyncpg.create_pool(
+                self._link.dsn,
+                min_size=1,
+                max_size=POOL_SIZE,
+                ssl=False,
+                reset=_nothing_to_reset,
+                command_timeout=PATIENCE_S,
+            )
         try:
             async with pool.acquire() as connection:
                 await connection.execute(schema)

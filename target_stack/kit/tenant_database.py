@@ -57,8 +57,8 @@ class TenantDatabase:
         """The tables that move with their tenant."""
         return self._relations
 
-    async def open(self, script: str) -> None:
-        """Make the tables of *script* wherever tenants start, and find each tenant.
+    async def open(self, script: str, pool: str = "") -> None:
+        """Make the tables of *script* wherever tenants start, after running *pool* for the pool, and find each tenant.
 
         The shared database is waited for; a silo that cannot be reached now is its own tenant's trouble alone.
         """
@@ -68,7 +68,7 @@ class TenantDatabase:
             tenant: asyncio.create_task(silo.open(self._tables("public")), name=f"open {silo.name}")
             for tenant, silo in self._silos.items()
         }
-        await self._shared.open(self._tables("public"))
+        await self._shared.open(self._tables("public", pool))
         self._made.add((self._shared.name, "public"))
         for schema in bridges:
             await self._shared.prepare(self._tables(schema), schema)
@@ -150,8 +150,10 @@ class TenantDatabase:
             raise LookupError(msg)
         return Place(tenancy, self._silos[tenant], "public")
 
-    def _tables(self, schema: str) -> str:
-        script = self._script if self._is_isolated else self._script + _without_policies(self._relations)
+    def _tables(self, schema: str, before: str = "") -> str:
+        script = (
+            before + self._script if self._is_isolated else before + self._script + _without_policies(self._relations)
+        )
         return seats.tables(schema, script, self._relations)
 
     async def _find_at_start(self, tenant: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from typing import Any
 
 from aiohttp import web
 
@@ -10,42 +11,84 @@ from target_stack.kit.call_context import current_caller
 from target_stack.kit.errors import json_answer, not_found
 from target_stack.kit.inputs import int_parameter, is_sku, text_parameter
 from target_stack.kit.keys import keys_of_identity
+from target_stack.kit.protections import Protection
+from target_stack.kit.stale_cache import Remembered, StaleCache
+from target_stack.kit.table_scans import TableScans
 from target_stack.kit.toolbox import Toolbox
-from target_stack.services.catalog.store import SCHEMA, CatalogStore
+from target_stack.services.catalog.small_customers import pool_script
+from target_stack.services.catalog.store import RELATIONS, SCHEMA, CatalogStore, Product
 
 MAX_PAGE = 100
+SIMILAR = 4
+CHANGES = 20
 
 
 def build(toolbox: Toolbox) -> Service:
     """Wire the service."""
-    database = toolbox.database()
+    database = toolbox.tenant_database(RELATIONS)
     store = CatalogStore(database)
     keys = keys_of_identity(toolbox)
+    is_isolated = toolbox.is_on(Protection.TENANT_ISOLATION)
+    lists: StaleCache[list[Product]] = StaleCache(is_isolated=is_isolated)
+    found: StaleCache[Product | None] = StaleCache(is_isolated=is_isolated)
+    scans = TableScans(toolbox.metrics.registry, store.table_scans, toolbox.clock)
+    scanning: list[asyncio.Task[None]] = []
 
     async def open_database() -> None:
-        await database.open(SCHEMA)
+        await database.open(SCHEMA, pool=pool_script())
         await store.seed(toolbox.settings.tenants)
+        scanning.append(asyncio.create_task(scans.run(), name="table scans"))
 
     async def prepare() -> None:
         await asyncio.gather(open_database(), keys.load())
 
+    async def close() -> None:
+        for task in scanning:
+            task.cancel()
+        await database.close()
+
     async def products(request: web.Request) -> web.Response:
         tenant = current_caller().tenant
         limit = int_parameter(request, "limit", default=20, lowest=1, highest=MAX_PAGE)
-        found = await store.list_products(tenant, text_parameter(request, "after"), limit)
-        following = found[-1].sku if len(found) == limit else None
-        body = {"tenant": tenant, "products": [dataclasses.asdict(each) for each in found], "next": following}
-        return json_answer(body)
+        after = text_parameter(request, "after")
+        listed = await lists.ask(tenant, f"{limit}:{after}", lambda: store.list_products(tenant, after, limit))
+        following = listed.value[-1].sku if len(listed.value) == limit else None
+        body = {"tenant": tenant, "products": [dataclasses.asdict(each) for each in listed.value], "next": following}
+        return json_answer(_marked(body, listed))
 
     async def product(request: web.Request) -> web.Response:
-        sku = request.match_info["sku"]
-        found = await store.find_product(current_caller().tenant, sku) if is_sku(sku) else None
-        if found is None:
-            raise not_found("there is no such product")
-        return json_answer(dataclasses.asdict(found))
+        tenant, sku = current_caller().tenant, _sku(request)
+        known = await found.ask(tenant, sku, lambda: store.find_product(tenant, sku))
+        if known.value is None:
+            raise _no_product()
+        return json_answer(_marked(dataclasses.asdict(known.value), known))
+
+    async def history(request: web.Request) -> web.Response:
+        tenant, sku = current_caller().tenant, _sku(request)
+        changes = await store.price_changes(tenant, sku, SIMILAR, CHANGES)
+        if not any(change.sku == sku for change in changes):
+            raise _no_product()
+        return json_answer({"tenant": tenant, "sku": sku, "changes": [dataclasses.asdict(each) for each in changes]})
 
     routes = (
         Route("GET", "/catalog/products", products),
         Route("GET", "/catalog/products/{sku}", product),
+        Route("GET", "/catalog/products/{sku}/history", history),
     )
-    return Service(routes, prepare, database.close, keys, callers=("gateway", "orders"))
+    return Service(routes, prepare, close, keys, callers=("gateway", "orders"))
+
+
+def _sku(request: web.Request) -> str:
+    sku = request.match_info["sku"]
+    if not is_sku(sku):
+        raise _no_product()
+    return sku
+
+
+def _no_product() -> Exception:
+    return not_found("there is no such product")
+
+
+def _marked(body: dict[str, Any], answer: Remembered[Any]) -> dict[str, Any]:
+    """An answer of before says so."""
+    return {**body, "stale": True} if answer.stale else body

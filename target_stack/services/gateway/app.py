@@ -37,6 +37,7 @@ _ROUTES = (
     PublicRoute("GET", "/identity/users", "identity", role=TENANT_ADMIN),
     PublicRoute("GET", "/catalog/products", "catalog"),
     PublicRoute("GET", "/catalog/products/{sku}", "catalog"),
+    PublicRoute("GET", "/catalog/products/{sku}/history", "catalog"),
     PublicRoute("POST", "/orders", "orders", budget_s=_CHECKOUT_S, success=201),
     PublicRoute("GET", "/orders", "orders"),
     PublicRoute("GET", "/orders/{id}", "orders"),
