@@ -30,7 +30,7 @@ class Doorkeeper:
         identity = toolbox.identity
         self._knows_callers = identity is not None and identity.asks_callers and not edge
         for reason in _REASONS:
-            toolbox.metrics.security_refused.labels(reason)
+            toolbox.metrics.refused.labels(reason)
 
     async def admit(
         self, request: web.Request, deadline: Deadline, *, role: str | None, callers: tuple[str, ...]
@@ -60,7 +60,7 @@ class Doorkeeper:
     def note(self, error: ApiError) -> None:
         """Count and mark a refusal, so that an attack shows."""
         if error.code in _REASONS:
-            self._toolbox.metrics.security_refused.labels(error.code).inc()
+            self._toolbox.metrics.refused.labels(error.code).inc()
             trace.get_current_span().set_attribute("security.refused", error.code)
 
     def _check_service(self, request: web.Request, callers: tuple[str, ...]) -> None:

@@ -52,7 +52,7 @@ class Metrics:
         self.deadline_exceeded = Counter(
             "resilience_deadline_exceeded", "Requests that their deadline ended", ["route"], **own
         )
-        self.security_refused = Counter("security_refused", "Requests that were not let in", ["reason"], **own)
+        self.refused = Counter("http_server_refused", "Requests that were not let in", ["reason"], **own)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """Return text and content type: OpenMetrics with exemplars where *accept* asks for it, else Prometheus text."""

@@ -100,12 +100,12 @@ ATTACKS = {
 @pytest.mark.parametrize("forge", ATTACKS.values(), ids=ATTACKS)
 def test_a_bad_token_is_refused_at_the_gateway_and_reaches_no_service(stack, forge):
     headers = {"Authorization": f"Bearer {forge(stack)}"}
-    before = stack.metric("catalog", "security_refused_total", reason="unauthorized")
+    before = stack.metric("catalog", "http_server_refused_total", reason="unauthorized")
     for path in ("/catalog/products", "/me"):
         reply = stack.call("GET", path, headers=headers)
         assert (reply.status, reply.json["error"]) == (401, "unauthorized")
         assert len(reply.json["trace_id"]) == 32
-    assert stack.metric("catalog", "security_refused_total", reason="unauthorized") == before
+    assert stack.metric("catalog", "http_server_refused_total", reason="unauthorized") == before
 
 
 @pytest.mark.parametrize("forge", ATTACKS.values(), ids=ATTACKS)
@@ -128,10 +128,10 @@ def test_a_token_that_is_forged_well_but_for_nothing_gets_in(stack):
 def test_a_gateway_that_verifies_nothing_believes_a_forged_token(stack, without):
     without("gateway", "token_verification")
     headers = {"Authorization": f"Bearer {unsigned(stack)}"}
-    before = stack.metric("catalog", "security_refused_total", reason="unauthorized")
+    before = stack.metric("catalog", "http_server_refused_total", reason="unauthorized")
     assert stack.call("GET", "/me", headers=headers).json["tenant"] == "acme"
     assert stack.call("GET", "/catalog/products", headers=headers).status == 401
-    assert stack.metric("catalog", "security_refused_total", reason="unauthorized") == before + 1
+    assert stack.metric("catalog", "http_server_refused_total", reason="unauthorized") == before + 1
 
 
 def test_a_flood_of_unknown_keys_hardly_reaches_identity(stack):

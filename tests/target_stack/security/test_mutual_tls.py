@@ -45,7 +45,7 @@ def test_plain_http_gets_no_answer(stack, service):
 def test_a_good_certificate_of_somebody_else_is_refused(stack, service, identity):
     reply = reply_at(stack, service, stack.tls(service, identity))
     assert (reply.status, reply.json["error"]) == (403, "caller_refused")
-    assert stack.metric(service, "security_refused_total", reason="caller_refused") >= 1
+    assert stack.metric(service, "http_server_refused_total", reason="caller_refused") >= 1
 
 
 @pytest.mark.parametrize("service", DOORS)
