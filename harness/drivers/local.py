@@ -4,12 +4,14 @@ ports -> (fault proxy with its links | initdb -> databases) -> services -> ready
 """
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from harness.drivers import environment, fault_proxy, postgres_server
 from harness.drivers.environment import Surroundings
@@ -26,9 +28,9 @@ from harness.model.target import READY_TCP, Protocol, ServiceKind, Target, ends_
 HOST = "127.0.0.1"
 _POLITE_S = 4.0  # services drain for two seconds and flush their telemetry for one
 _PORT_TRIES = 4
+_REVIVE_LIMIT_S = 8.0
 
 _MakeLaunch = Callable[[], Launch]
-_MakeAsk = Callable[[str], Ask]
 
 
 class LocalDriver:
@@ -60,6 +62,9 @@ class LocalDriver:
         self._ports: dict[str, int] = {}
         self._api = ""
         self._home: Token | None = None
+        self._links: dict[str, str] = {}
+        self._data: tuple[Installed, Path] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
@@ -109,6 +114,62 @@ class LocalDriver:
         """host:port of every service."""
         return {name: self._address(name) for name in self._target.services}
 
+    # -- what faults ask, from threads -------------------------------------------------------------------------------
+
+    def processes_of(self, service: str) -> Sequence[psutil.Process]:
+        """Return the service's processes: what its command started, below the supervisor if it has one."""
+        running = self._nursery.running.get(service)
+        if running is None or running.code is not None:
+            return []
+        with contextlib.suppress(psutil.Error):
+            leader = psutil.Process(running.pid)
+            below = [child for child in leader.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+            return below if self._target.services[service].supervised else [leader, *below]
+        return []
+
+    def expect_death(self, service: str) -> None:
+        """Let the service die without ending the run."""
+        if not self._target.services[service].supervised:
+            self._nursery.running[service].is_expected_to_end = True
+
+    def revive(self, service: str) -> str:
+        """Start the service again if its process is gone, and wait until it serves; return why it does not."""
+        assert self._loop is not None
+        done = asyncio.run_coroutine_threadsafe(self._revive(service), self._loop)
+        try:
+            return done.result(_REVIVE_LIMIT_S)
+        except TimeoutError:
+            done.cancel()
+            return f"{service} does not serve within {_REVIVE_LIMIT_S:g}s"
+
+    async def _revive(self, service: str) -> str:
+        running = self._nursery.running.get(service)
+        try:
+            if running is None or running.code is not None:
+                is_database = self._target.services[service].kind is ServiceKind.POSTGRES
+                launch = self._database_again(service) if is_database else self._service_launch(service, self._links)
+                running = await self._nursery.start(launch)
+            async with aiohttp.ClientSession(trust_env=False) as client:
+                await until_ready(running, self._ask(service, client), port=self._ports[service], host=HOST)
+            running.is_expected_to_end = False
+        except (TargetError, PortTakenError) as problem:
+            return str(problem)
+        return ""
+
+    def _database_again(self, service: str) -> Launch:
+        assert self._data is not None
+        installed, template = self._data
+        return self._database_launch(installed, service, template.parent / service)
+
+    def database_url(self, service: str) -> str:
+        """Return the superuser's URL of a database."""
+        user, database = postgres_server.SUPERUSER, self._target.services[service].database
+        return f"postgresql://{user}@{self._address(service)}/{database}"
+
+    def url_at(self, service: str, place: str) -> str:
+        """Return the URL of "/path" or "PORT:/path" of a service."""
+        return self._url_at(service, place)
+
     async def first_crash(self) -> TargetError:
         """Return when a process ends that should not have."""
         await self._nursery.crash.wait()
@@ -118,6 +179,7 @@ class LocalDriver:
 
     async def start(self) -> None:
         """Start everything and wait until all of it is ready; TargetError or UsageError where that cannot be."""
+        self._loop = asyncio.get_running_loop()
         environment.check_placeholders(self._target, self._surroundings)
         self._logs.mkdir(parents=True, exist_ok=True)
         self._make_state()
@@ -143,7 +205,8 @@ class LocalDriver:
         )
         await asyncio.to_thread(self._guard.proxy, self._api)
         upstreams = {link: self._address(ends_of(link)[1]) for link in self._target.links}
-        return await fault_proxy.make_links(self._api, upstreams)
+        self._links = await fault_proxy.make_links(self._api, upstreams)
+        return self._links
 
     async def _make_data(self) -> tuple[Installed, Path] | None:
         """Run initdb, where the target has databases at all."""
@@ -152,7 +215,8 @@ class LocalDriver:
         installed = await asyncio.to_thread(lambda: prepare(find_postgres()))
         home = postgres_server.make_home(installed)
         self._home = self._guard.folder(home)
-        return installed, await postgres_server.make_template(installed, home, self._plain_environment())
+        self._data = installed, await postgres_server.make_template(installed, home, self._plain_environment())
+        return self._data
 
     async def _bring_up(
         self,
@@ -167,19 +231,17 @@ class LocalDriver:
             assert made is not None
             installed, template = made
             data = await postgres_server.copy_template(installed, template, name, self._plain_environment())
-            await self._with_a_free_port(name, lambda: self._database_launch(installed, name, data), self._ask_database)
+            await self._with_a_free_port(name, lambda: self._database_launch(installed, name, data), client)
         else:
             await asyncio.shield(databases)  # initdb is soon done if eight services do not fight it for the processors
             addresses = await asyncio.shield(links)
-            await self._with_a_free_port(
-                name, lambda: self._service_launch(name, addresses), lambda service: self._ask_http(service, client)
-            )
+            await self._with_a_free_port(name, lambda: self._service_launch(name, addresses), client)
 
-    async def _with_a_free_port(self, name: str, launch: _MakeLaunch, ask: _MakeAsk) -> None:
+    async def _with_a_free_port(self, name: str, launch: _MakeLaunch, client: aiohttp.ClientSession) -> None:
         for _ in range(_PORT_TRIES):
             running = await self._nursery.start(launch())
             try:
-                return await until_ready(running, ask(name), port=self._ports[name], host=HOST)
+                return await until_ready(running, self._ask(name, client), port=self._ports[name], host=HOST)
             except PortTakenError:
                 await self._nursery.stop(running, polite_s=0, urgent=self._urgent)
                 await self._move(name)
@@ -214,6 +276,10 @@ class LocalDriver:
             log=self._logs / f"{name}.log",
             environment=self._plain_environment(),
         )
+
+    def _ask(self, name: str, client: aiohttp.ClientSession) -> Ask:
+        is_database = self._target.services[name].kind is ServiceKind.POSTGRES
+        return self._ask_database(name) if is_database else self._ask_http(name, client)
 
     def _ask_http(self, name: str, client: aiohttp.ClientSession) -> Ask:
         ready = self._target.services[name].ready

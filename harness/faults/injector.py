@@ -1,19 +1,64 @@
 """What can make one kind of fault real, and take it back."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
 class Felt:
-    """What a fault touched, by the injector's own count; -1 where it cannot count."""
+    """What a fault touched, by the injector's own count; -1 where it cannot count.
+
+    `touched` counts what is no traffic: processes, backends, flags, as `unit` says.
+    """
 
     connections: int = -1
     bytes: int = -1
     first_felt_ns: int | None = None
+    requests: int = -1
+    touched: int = -1
+    unit: str = ""
+
+    @property
+    def is_something(self) -> bool:
+        """True where it was felt at all."""
+        return max(self.connections, self.requests, self.touched) > 0
+
+    def __add__(self, other: "Felt") -> "Felt":
+        """Return both together; what neither counts stays unknown."""
+
+        def both(mine: int, yours: int) -> int:
+            return max(mine, 0) + max(yours, 0) if max(mine, yours) >= 0 else -1
+
+        firsts = [first for first in (self.first_felt_ns, other.first_felt_ns) if first is not None]
+        return Felt(
+            both(self.connections, other.connections),
+            both(self.bytes, other.bytes),
+            min(firsts, default=None),
+            both(self.requests, other.requests),
+            both(self.touched, other.touched),
+            self.unit or other.unit,
+        )
+
+    def counts(self) -> dict[str, int | str | None]:
+        """Return the fields of the event that tells of it."""
+        fields: dict[str, int | str | None] = {"connections": self.connections, "bytes": self.bytes}
+        if self.requests >= 0:
+            fields["requests"] = self.requests
+        if self.touched >= 0:
+            fields |= {"touched": self.touched, "unit": self.unit}
+        return {**fields, "first_felt_ns": self.first_felt_ns}
 
 
 UNKNOWN = Felt()
+
+
+@runtime_checkable
+class Ramped(Protocol):
+    """An injector whose fault grows to its full size while it is in place."""
+
+    def grow(self, age_s: float) -> None:
+        """Make it as large as it should be *age_s* after it was applied. HarnessError where that is impossible."""
+        ...
 
 
 class Injector(Protocol):
@@ -34,8 +79,13 @@ class Injector(Protocol):
     def undo(self) -> str:
         """Take it back and read that it is gone; return why it may still be there, "" once it is not. May be repeated.
 
-        Also right after a failed or half-done `apply`, and where somebody else took it back already.
+        It stays in the journal until `settle`. Works
+        also right after a failed or half-done `apply`, and where somebody else took it back already.
         """
+        ...
+
+    def settle(self) -> None:
+        """Strike a confirmed undo from the journal, once it was told of: after a kill it is told twice, never not."""
         ...
 
     def lifted_by(self) -> str:

@@ -6,66 +6,51 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+
+from harness.faults.acts import FaultAct, FolderMade, ProcessMade, RunMark
+from harness.faults.broker_acts import MessagesPublished
+from harness.faults.database_acts import IndexDropped
+from harness.faults.flag_acts import FlagSet
+from harness.faults.kernel_acts import TableMade
+from harness.faults.link_acts import LinkDown, RulePlaced, ToxicPlaced
+from harness.faults.process_acts import HelperStarted, LimitLowered, ProcessesKilled, ProcessesPaused
+
+__all__ = [
+    "Act",
+    "Entry",
+    "FaultAct",
+    "FolderMade",
+    "Journal",
+    "LinkDown",
+    "ProcessMade",
+    "RulePlaced",
+    "RunMark",
+    "ToxicPlaced",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class RunMark:
-    """The run itself: every process that carries its id and its owner in the environment belongs to it."""
+Act = RunMark | ProcessMade | FolderMade | FaultAct
 
-    what: ClassVar[str] = "run"
-    run_id: str
-    owner: str  # Identity of the harness
-    folder: str
-    anchor_utc_ns: int
-    anchor_monotonic_ns: int
-    record: str  # the file by which `harness recover` finds this run
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessMade:
-    """A process and its group. The creation time tells it from a later process with the same pid."""
-
-    what: ClassVar[str] = "process"
-    name: str
-    pid: int
-    created_s: float
-    stop_signal: int
-
-
-@dataclass(frozen=True, slots=True)
-class FolderMade:
-    """A folder that is of no use without its run."""
-
-    what: ClassVar[str] = "folder"
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToxicPlaced:
-    """A toxic under a name of ours in a proxy."""
-
-    what: ClassVar[str] = "toxic"
-    fault: str
-    api: str
-    proxy: str
-    toxic: str
-
-
-@dataclass(frozen=True, slots=True)
-class LinkDown:
-    """A proxy that was disabled."""
-
-    what: ClassVar[str] = "down"
-    fault: str
-    api: str
-    proxy: str
-
-
-Act = RunMark | ProcessMade | FolderMade | ToxicPlaced | LinkDown
-FaultAct = ToxicPlaced | LinkDown
-
-_ACTS: dict[str, type[Act]] = {act.what: act for act in (RunMark, ProcessMade, FolderMade, ToxicPlaced, LinkDown)}
+_ACTS: dict[str, type[Act]] = {
+    act.what: act
+    for act in (
+        RunMark,
+        ProcessMade,
+        FolderMade,
+        ToxicPlaced,
+        LinkDown,
+        RulePlaced,
+        ProcessesKilled,
+        ProcessesPaused,
+        LimitLowered,
+        HelperStarted,
+        IndexDropped,
+        FlagSet,
+        MessagesPublished,
+        TableMade,
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)

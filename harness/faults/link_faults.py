@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from harness.faults.injector import UNKNOWN, Felt, Injector
+from harness.faults.injector import UNKNOWN, Felt
 from harness.faults.journal import Entry, LinkDown, ToxicPlaced
 from harness.faults.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
 from harness.faults.safety import Safety, Token
 from harness.faults.toxiproxy_client import Toxic, ToxiproxyClient
 from harness.faults.undo import undo_faults
+from harness.model.errors import HarnessError
 from harness.model.faults import Fault
 
 _FELT_LIMIT_S = 0.5
+_GROW_LIMIT_S = 1.0
+_LEAST_RAMP_SHARE = 0.05
 
 
 class ToxicFault:
@@ -21,7 +25,9 @@ class ToxicFault:
     def __init__(self, fault: Fault, *, name: str, api: str, safety: Safety) -> None:
         assert fault.link is not None
         self._act = ToxicPlaced(name, api, fault.link, name)
-        self._toxic = toxic_of(fault, name)
+        self._full = toxic_of(fault, name)
+        self._ramp_s = fault.ramp
+        self._toxic = _scaled(self._full, 0.0) if fault.ramp else self._full
         self._client = ToxiproxyClient(api)
         self._lease = _Written(safety)
 
@@ -29,6 +35,18 @@ class ToxicFault:
         """Journal, then place the toxic."""
         self._lease.write(self._act)
         self._client.add_toxic(self._act.proxy, self._toxic)
+
+    def grow(self, age_s: float) -> None:
+        """Bring a toxic with a ramp to the size that it should have by now."""
+        grown = _scaled(self._full, min(1.0, age_s / self._ramp_s)) if self._ramp_s else self._full
+        if grown != self._toxic:
+            calls = ProxyCalls(self._act.api, time.monotonic() + _GROW_LIMIT_S)
+            try:
+                calls.update_toxic(self._act.proxy, self._act.toxic, grown.attributes)
+            except (ProxyCallError, ProxyGoneError) as problem:
+                msg = f"{self._act.fault}: the toxic cannot grow: {problem}"
+                raise HarnessError(msg) from None
+            self._toxic = grown
 
     def confirm(self) -> bool:
         """Compare what the proxy holds with what was asked; it may have added attributes of its own."""
@@ -51,6 +69,10 @@ class ToxicFault:
     def undo(self) -> str:
         """Remove it and look."""
         return self._lease.undo(self._act)
+
+    def settle(self) -> None:
+        """Strike it from the journal."""
+        self._lease.settle()
 
     def lifted_by(self) -> str:
         """Look into the journal, then at the proxy."""
@@ -89,6 +111,10 @@ class DownFault:
         """Enable it and look."""
         return self._lease.undo(self._act)
 
+    def settle(self) -> None:
+        """Strike it from the journal."""
+        self._lease.settle()
+
     def lifted_by(self) -> str:
         """Look into the journal, then at the proxy."""
         down = _ask(self._act.api, lambda calls: not calls.is_enabled(self._act.proxy))
@@ -105,6 +131,7 @@ class _Written:
     def __init__(self, safety: Safety) -> None:
         self._safety = safety
         self._token: Token | None = None
+        self._is_undone = False
 
     def write(self, act: ToxicPlaced | LinkDown) -> None:
         self._token = self._safety.write(act)
@@ -114,9 +141,13 @@ class _Written:
         if self._token is None:
             return ""
         (undone,) = undo_faults([Entry(self._token, act)])
-        if undone.confirmed:
-            self._safety.done(self._token)
+        self._is_undone = undone.confirmed
         return undone.cause
+
+    def settle(self) -> None:
+        """Mark as done what was undone."""
+        if self._token is not None and self._is_undone:
+            self._safety.done(self._token)
 
     def lifted_by(self, *, held: bool | None) -> str:
         """Tell from the journal, and from what the proxy says it holds (None: it does not answer)."""
@@ -127,20 +158,18 @@ class _Written:
         return "somebody" if held is False else ""
 
 
-def injector_for(fault: Fault, *, name: str, api: str, safety: Safety) -> Injector:
-    """Return what makes *fault* real; surges are none of ours: the load makes them."""
-    if fault.surge is not None:
-        msg = f"{name} is a surge: it is part of the load"
-        raise ValueError(msg)
-    kind = DownFault if fault.down else ToxicFault
-    return kind(fault, name=name, api=api, safety=safety)
-
-
 def toxic_of(fault: Fault, name: str) -> Toxic:
     """Write a fault in Toxiproxy's units: milliseconds, kB/s, bytes; microseconds between slices."""
     kind = fault.toxic
     assert kind is not None
     return Toxic(name, kind, fault.stream, fault.toxicity, _ATTRIBUTES[kind](getattr(fault, kind)))
+
+
+def _scaled(toxic: Toxic, share: float) -> Toxic:
+    """Return a toxic on its way: so much of its latency, or a rate so many times its own, 20 times at first."""
+    if toxic.type == "bandwidth":
+        return replace(toxic, attributes={"rate": round(toxic.attributes["rate"] / max(share, _LEAST_RAMP_SHARE))})
+    return replace(toxic, attributes={name: round(value * share) for name, value in toxic.attributes.items()})
 
 
 def _ms(seconds: float) -> int:

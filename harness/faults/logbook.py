@@ -100,7 +100,7 @@ def describe(act: Act) -> str:
         case FolderMade():
             return f"folder {act.path}"
         case _:
-            return f"{act.fault} on {act.proxy} ({act.api})"
+            return f"{act.fault} on {act.place}"
 
 
 def _clock_of(run: RunMark | None) -> SteadyClock:

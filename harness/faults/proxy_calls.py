@@ -33,10 +33,32 @@ class ProxyCalls:
         """Remove a toxic; one that is not there is fine."""
         self._call("DELETE", f"/proxies/{quote(proxy, safe='')}/toxics/{quote(toxic, safe='')}")
 
+    def update_toxic(self, proxy: str, toxic: str, attributes: dict[str, int]) -> None:
+        """Change a toxic's attributes."""
+        path = f"/proxies/{quote(proxy, safe='')}/toxics/{quote(toxic, safe='')}"
+        self._call("POST", path, {"attributes": attributes})
+
     def has_toxic(self, proxy: str, toxic: str) -> bool:
         """Say whether the proxy still holds this toxic."""
         listed = self._call("GET", f"/proxies/{quote(proxy, safe='')}/toxics") or []
         return any(item.get("name") == toxic for item in listed)
+
+    def add_rule(self, rule: dict[str, Any]) -> None:
+        """Make a rule for single requests in the embedded proxy."""
+        self._call("POST", "/harness/rules", rule)
+
+    def remove_rule(self, name: str) -> None:
+        """Remove a rule; one that is not there is fine."""
+        self._call("DELETE", f"/harness/rules/{quote(name, safe='')}")
+
+    def has_rule(self, name: str) -> bool:
+        """Say whether the proxy still holds this rule."""
+        return any(rule.get("name") == name for rule in self.rules())
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return all rules for single requests; none where the proxy knows no such thing."""
+        listed = self._call("GET", "/harness/rules") or []
+        return list(listed.get("rules", []) if isinstance(listed, dict) else listed)
 
     def set_enabled(self, proxy: str, *, enabled: bool) -> None:
         """Disable or enable a proxy; one that is not there is fine."""
@@ -46,6 +68,11 @@ class ProxyCalls:
         """Say whether a proxy takes connections; one that is not there is not in anybody's way."""
         shown = self._call("GET", f"/proxies/{quote(proxy, safe='')}")
         return shown is None or bool(shown.get("enabled"))
+
+    def listens_at(self, proxy: str) -> str:
+        """Return host:port where callers find this proxy; "" where there is no such proxy."""
+        shown = self._call("GET", f"/proxies/{quote(proxy, safe='')}")
+        return "" if shown is None else str(shown.get("listen", ""))
 
     def reset(self) -> None:
         """Remove all toxics and enable all proxies."""

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from harness.faults.injector import UNKNOWN, Injector
-from harness.faults.link_faults import injector_for
+from harness.faults.catalogue import Circumstances, injector_for
+from harness.faults.injector import UNKNOWN, Felt, Injector, Ramped
+from harness.faults.places import Places
 from harness.faults.safety import Safety
 from harness.model.clock import NS_PER_S, Clock
 from harness.model.errors import HarnessError, RollbackError
@@ -17,15 +18,6 @@ _ResultT = TypeVar("_ResultT")
 _FELT_POLL_S = 0.5
 
 
-class HasProxy(Protocol):
-    """What faults on links need of a driver."""
-
-    @property
-    def proxy_api(self) -> str:
-        """Address of the fault proxy's API, host:port."""
-        ...
-
-
 class FaultSchedule:
     """Applies, watches and undoes the faults of *plan*; times count from the load's start at *start_ns*."""
 
@@ -34,7 +26,7 @@ class FaultSchedule:
         plan: Plan,
         *,
         start_ns: int,
-        driver: HasProxy,
+        driver: Places,
         emit: Callable[[Event], None],
         clock: Clock,
         safety: Safety,
@@ -67,14 +59,19 @@ class FaultSchedule:
 
     async def _live(self, number: int) -> None:
         fault, name = self._plan.scenario.faults[number], fault_name(number)
-        start_ns, end_ns = (self._start_ns + int(s * NS_PER_S) for s in self._plan.fault_window_s(number))
-        await self._sleep_until(start_ns)
-        self._note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)
-        if fault.surge is not None:
-            await self._surge(fault, name, start_ns, end_ns)
-        else:
-            injector = injector_for(fault, name=name, api=self._driver.proxy_api, safety=self._safety)
-            await LivingFault(fault, name, injector, self._note).live(self._sleep_until(end_ns))
+        felt = UNKNOWN
+        for window in self._plan.fault_windows_s(number):
+            start_ns, end_ns = (self._start_ns + int(s * NS_PER_S) for s in window)
+            await self._sleep_until(start_ns)
+            self._note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)
+            if fault.surge is not None:
+                await self._surge(fault, name, start_ns, end_ns)
+            else:
+                around = Circumstances(name, self._driver, self._plan.target.flags, self._safety)
+                injector = await asyncio.to_thread(injector_for, fault, around)
+                living = LivingFault(fault, name, injector, self._note, felt_before=felt)
+                await living.live(self._sleep_until(end_ns))
+                felt = living.felt
 
     async def _surge(self, fault: Fault, name: str, start_ns: int, end_ns: int) -> None:
         """The load makes it, by its own schedule; here it only gets its place on the time line."""
@@ -97,13 +94,27 @@ class FaultSchedule:
 class LivingFault:
     """One fault from its application to its confirmed undo."""
 
-    def __init__(self, fault: Fault, name: str, injector: Injector, note: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        fault: Fault,
+        name: str,
+        injector: Injector,
+        note: Callable[..., None],
+        *,
+        felt_before: Felt = UNKNOWN,
+    ) -> None:
         self._fault = fault
         self._name = name
         self._injector = injector
         self._note = note
         self._felt = UNKNOWN
+        self._felt_before = felt_before
         self._is_applied = False
+
+    @property
+    def felt(self) -> Felt:
+        """What it touched so far, its earlier repetitions included."""
+        return self._felt_before + self._felt
 
     async def live(self, until: Coroutine[Any, Any, None]) -> None:
         """Apply, wait for *until*, undo. Neither applying nor undoing can be interrupted half-way."""
@@ -131,10 +142,14 @@ class LivingFault:
         self._note(Kind.FAULT_APPLIED, self._name, kind=self._fault.kind, place=self._fault.place)
 
     async def _watch(self, hold: "asyncio.Future[None]") -> None:
-        """Tell when traffic first feels it."""
+        """Tell when traffic first feels it, and let it grow where it is asked to."""
+        loop = asyncio.get_running_loop()
+        applied_s = loop.time()
         while not hold.done():
-            if self._felt.connections <= 0:
+            if not self._felt.is_something:
                 await self._count()
+            if isinstance(self._injector, Ramped) and self._fault.ramp:
+                await asyncio.to_thread(self._injector.grow, loop.time() - applied_s)
             await asyncio.wait([hold], timeout=_FELT_POLL_S)
         hold.result()
 
@@ -148,15 +163,15 @@ class LivingFault:
             self._note(Kind.NOTE, self._name, text=f"{self._name} was lifted before its time, by the {lifted_by}")
         if not (lifted_by == "reaper" and self._is_applied):  # then the reaper has told when
             self._note(Kind.FAULT_UNDONE, self._name, by="harness")
+        await asyncio.to_thread(self._injector.settle)
 
     async def _count(self, *, final: bool = False) -> None:
         """Tell when it is felt first, and at the end how much; a last answer that is missing erases nothing."""
         felt = await asyncio.to_thread(self._injector.felt)
         if felt != UNKNOWN:
             self._felt = felt
-        if final or self._felt.connections > 0:
-            fields = {"connections": self._felt.connections, "bytes": self._felt.bytes}
-            self._note(Kind.FAULT_FELT, self._name, **fields, first_felt_ns=self._felt.first_felt_ns)
+        if final or self._felt.is_something:
+            self._note(Kind.FAULT_FELT, self._name, **self.felt.counts())
 
 
 async def _uninterrupted(act: Coroutine[Any, Any, _ResultT]) -> _ResultT:

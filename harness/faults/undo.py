@@ -6,17 +6,17 @@ faults -> processes -> everything that carries the run's mark -> folders
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from harness.faults.acts import FaultAct, FolderMade, ProcessMade, RunMark
 from harness.faults.endings import POLITE_S, end_processes
-from harness.faults.journal import Entry, FaultAct, FolderMade, LinkDown, ProcessMade, RunMark, ToxicPlaced
+from harness.faults.journal import Entry
 from harness.faults.marked import Identity, marked_processes
-from harness.faults.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
 
 FAULTS_LIMIT_S = 1.6
 FOLDER_PREFIX = "harness-"
@@ -65,52 +65,8 @@ def undo_all(entries: Sequence[Entry], *, polite_s: float = POLITE_S) -> Iterato
 
 
 def _undo_fault(entry: Entry, deadline_s: float) -> Undone:
-    act = entry.act
-    assert isinstance(act, FaultAct)
-    calls = ProxyCalls(act.api, deadline_s)
-    try:
-        return Undone(entry, _heal(calls, act))
-    except ProxyGoneError:
-        return Undone(entry)
-
-
-def _heal(calls: ProxyCalls, act: FaultAct) -> str:
-    """Try the gentle way, then ever rougher ones; return why the fault may still be there, "" once it is gone."""
-    cause = ""
-    for way in _ways(calls, act):
-        try:
-            way()
-            if not _is_there(calls, act):
-                return ""
-            cause = "it was removed and is still there"
-        except ProxyCallError as error:
-            cause = str(error)
-        if time.monotonic() > calls.deadline_s:
-            break
-    return cause
-
-
-def _ways(calls: ProxyCalls, act: FaultAct) -> Iterator[Callable[[], None]]:
-    if isinstance(act, ToxicPlaced):
-        yield lambda: calls.remove_toxic(act.proxy, act.toxic)
-        yield lambda: _cut_and_remove(calls, act)  # a removal can hang on the connections that the toxic holds
-    else:
-        yield lambda: calls.set_enabled(act.proxy, enabled=True)
-    yield calls.reset
-
-
-def _cut_and_remove(calls: ProxyCalls, act: ToxicPlaced) -> None:
-    calls.set_enabled(act.proxy, enabled=False)
-    try:
-        calls.remove_toxic(act.proxy, act.toxic)
-    finally:
-        calls.set_enabled(act.proxy, enabled=True)
-
-
-def _is_there(calls: ProxyCalls, act: FaultAct) -> bool:
-    if isinstance(act, LinkDown):
-        return not calls.is_enabled(act.proxy)
-    return calls.has_toxic(act.proxy, act.toxic)
+    assert isinstance(entry.act, FaultAct)
+    return Undone(entry, entry.act.heal(deadline_s))
 
 
 # -- processes and folders ---------------------------------------------------------------------------------------------

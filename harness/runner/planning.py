@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.faults.catalogue import why_missing
 from harness.load.placeholders import check_placeholders
 from harness.model.errors import UsageError
 from harness.model.plan import Plan
@@ -44,8 +45,11 @@ def _target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) ->
 
 
 def _check_faults_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
-    """The quick phases are shorter: a fault that would start after them would never be felt."""
+    """A kind that is not to be had here, or that would start after the quick phases, would never be felt."""
     for number, fault in enumerate(scenario.faults, 1):
+        if why := why_missing(fault):
+            msg = f"{path}: fault {number}: {fault.kind} is not to be had here: {why}"
+            raise UsageError(msg, hint="`harness faults` lists what is")
         if fault.start.latest_s >= phases.fault:
             late = f"fault {number} starts {fault.start.latest_s:g}s into a fault phase of only {phases.fault:g}s"
             msg = f"{path}: {late}"

@@ -8,11 +8,17 @@ from typing import Any
 
 import psutil
 
+from harness.faults.catalogue import Circumstances, injector_for
+from harness.faults.injector import Injector
+from harness.faults.safety import Safety
 from harness.model.events import Event, Kind
+from harness.model.faults import Fault
 from harness.model.plan import Plan
+from harness.model.target import Flags
 from harness.runner.planning import make_plan
 
 HANG_GUARD_S = 20.0
+FLAGS = Flags.model_validate({"service": "flags", "write": {"path": "/flags/{flag}"}})
 LINK = "payments -> provider-a"
 PLAN = make_plan("payment-provider-hang", target=None, seed=3, quick=True, without=[])
 
@@ -23,6 +29,40 @@ def plan_with(*faults: dict[str, Any], fault_s: str = "8s") -> Plan:
     raw["scenario"]["faults"] = list(faults)
     raw["phases"] = {"warmup": "0s", "baseline": "1s", "fault": fault_s, "recovery": "1s"}
     return Plan.model_validate(raw)
+
+
+class Somewhere:
+    """A target of which the tests say what is where."""
+
+    def __init__(self, api: str = "127.0.0.1:1", **processes: list[psutil.Process]) -> None:
+        self.proxy_api = api
+        self.processes = processes
+        self.expected: list[str] = []
+        self.revived: list[str] = []
+        self.cause_of_revival = ""
+        self.database = ""
+        self.base_url = ""
+
+    def processes_of(self, service: str) -> list[psutil.Process]:
+        return self.processes.get(service, [])
+
+    def expect_death(self, service: str) -> None:
+        self.expected.append(service)
+
+    def revive(self, service: str) -> str:
+        self.revived.append(service)
+        return self.cause_of_revival
+
+    def database_url(self, _service: str) -> str:
+        return self.database
+
+    def url_at(self, _service: str, place: str) -> str:
+        return self.base_url + place
+
+
+def make(fault: Fault, *, api: str = "127.0.0.1:1", safety: Safety, places: Somewhere | None = None) -> Injector:
+    """Return what makes *fault* real, called fault-1."""
+    return injector_for(fault, Circumstances("fault-1", places or Somewhere(api), PLAN.target.flags or FLAGS, safety))
 
 
 def wait_until(condition: Callable[[], Any], what: str, limit_s: float = HANG_GUARD_S) -> Any:

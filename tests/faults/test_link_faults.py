@@ -6,13 +6,13 @@ import os
 import pytest
 
 from harness.faults.injector import UNKNOWN
-from harness.faults.link_faults import injector_for, toxic_of
+from harness.faults.link_faults import toxic_of
 from harness.faults.safety import Safety
 from harness.faults.toxiproxy_client import Toxic, ToxiproxyClient
 from harness.model.clock import SteadyClock
 from harness.model.errors import TargetError
 from harness.model.faults import Fault
-from tests.faults.support import LINK, Heard, wait_until
+from tests.faults.support import LINK, Heard, make, wait_until
 
 FAULTS = [
     ({"latency": "10s"}, Toxic("f", "latency", "downstream", 1.0, {"latency": 10_000, "jitter": 0})),
@@ -48,7 +48,7 @@ def safety(tmp_path):
 
 @pytest.fixture
 def inject(proxy, safety):
-    return lambda **raw: injector_for(fault(**raw), name="fault-1", api=proxy.api, safety=safety)
+    return lambda **raw: make(fault(**raw), api=proxy.api, safety=safety)
 
 
 def ask(connection, words=b"hello"):
@@ -143,18 +143,20 @@ def test_what_somebody_else_lifted_is_known(inject, proxy):
     assert injector.undo() == ""
 
 
-def test_a_fault_stays_in_the_journal_until_its_undo_is_confirmed(inject, safety):
+def test_a_fault_stays_in_the_journal_until_its_undo_is_confirmed_and_told_of(inject, safety):
     injector = inject(latency="10s")
     before = len(safety.journal_path.read_bytes().splitlines())
     injector.apply()
     assert b"fault-1" in safety.journal_path.read_bytes().splitlines()[before]
     injector.undo()
+    assert b"done" not in safety.journal_path.read_bytes().splitlines()[-1]
+    injector.settle()
     assert safety.journal_path.read_bytes().splitlines()[-1] == b'{"done": %d}' % (before)
 
 
 def test_a_link_that_the_proxy_does_not_know_is_an_error_with_its_name(safety, proxy):
     other = Fault.model_validate({"link": "a -> b", "latency": "1s"})
-    injector = injector_for(other, name="fault-1", api=proxy.api, safety=safety)
+    injector = make(other, api=proxy.api, safety=safety)
     with pytest.raises(TargetError, match="cannot add toxic fault-1 to a -> b: no proxy is called 'a -> b'"):
         injector.apply()
     assert injector.undo() == ""
@@ -183,4 +185,4 @@ def test_a_proxy_of_the_environment_is_not_used(proxy, monkeypatch):
 def test_a_surge_is_none_of_ours(safety):
     surge = Fault.model_validate({"surge": {"tenant": "acme", "times": 20}})
     with pytest.raises(ValueError, match="part of the load"):
-        injector_for(surge, name="fault-1", api="127.0.0.1:1", safety=safety)
+        make(surge, safety=safety)

@@ -12,7 +12,7 @@ from harness.faults.schedule import FaultSchedule
 from harness.model.clock import NS_PER_MS, NS_PER_S, SteadyClock
 from harness.model.errors import HarnessError, RollbackError
 from harness.model.events import Kind
-from tests.faults.support import LINK, Heard, plan_with
+from tests.faults.support import LINK, Heard, Somewhere, plan_with
 
 
 @dataclass
@@ -48,9 +48,8 @@ class Rehearsed:
     def lifted_by(self):
         return self.lifted
 
-
-class Somewhere:
-    proxy_api = "127.0.0.1:1"
+    def settle(self):
+        self.asked.append("settle")
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def rehearse(monkeypatch):
     def make(*injectors, plan=None, heard=None):
         heard = Heard() if heard is None else heard
         names = {f"fault-{n + 1}": injector for n, injector in enumerate(injectors)}
-        monkeypatch.setattr(schedule_module, "injector_for", lambda fault, *, name, api, safety: names[name])
+        monkeypatch.setattr(schedule_module, "injector_for", lambda _fault, around: names[around.name])
         plan = plan or plan_with(*({"link": LINK, "latency": "1s"} for _ in injectors))
         clock = SteadyClock()
         begun = FaultSchedule(
@@ -69,6 +68,16 @@ def rehearse(monkeypatch):
         return begun, heard
 
     return make
+
+
+def test_an_undo_is_told_of_before_it_is_struck_from_the_journal(rehearse):
+    """A kill between the two must not leave a recording in which the fault was never undone."""
+    injector, heard = Rehearsed(), Heard()
+    injector.settle = lambda: heard.append("settled")
+    schedule, _ = rehearse(injector, heard=heard)
+    asyncio.run(schedule.run())
+    kinds = [event if isinstance(event, str) else event.kind for event in heard]
+    assert kinds.index(Kind.FAULT_UNDONE) < kinds.index("settled")
 
 
 async def cancel_after(schedule, seconds, *, times=1):
@@ -88,7 +97,7 @@ def test_a_fault_is_asked_applied_and_undone_in_this_order(rehearse):
     injector = Rehearsed(counted=Felt(3, 400, 7))
     schedule, heard = rehearse(injector, plan=short())
     asyncio.run(schedule.run())
-    assert injector.asked == ["apply", "confirm", "undo"]
+    assert injector.asked == ["apply", "confirm", "undo", "settle"]
     place = {"fault": "fault-1", "kind": "latency", "place": LINK}
     felt = {"fault": "fault-1", "connections": 3, "bytes": 400, "first_felt_ns": 7}
     assert [(event.kind, dict(event.fields)) for event in heard] == [
@@ -120,7 +129,7 @@ def test_cancelling_undoes_and_lets_the_cancellation_through(rehearse):
     schedule, heard = rehearse(*injectors)
     task = asyncio.run(cancel_after(schedule, 0.2))
     assert task.cancelled()
-    assert [injector.asked[-1] for injector in injectors] == ["undo", "undo"]
+    assert [injector.asked[-1] for injector in injectors] == ["settle", "settle"]
     assert len(heard.of(Kind.FAULT_UNDONE)) == 2
 
 
@@ -128,14 +137,14 @@ def test_cancelling_while_a_fault_is_being_applied_undoes_it_afterwards(rehearse
     injector = Rehearsed(slow_s=0.3)
     schedule, _ = rehearse(injector)
     assert asyncio.run(cancel_after(schedule, 0.1)).cancelled()
-    assert injector.asked == ["apply", "confirm", "undo"]
+    assert injector.asked == ["apply", "confirm", "undo", "settle"]
 
 
 def test_cancelling_again_and_again_never_skips_the_undo(rehearse):
     injector = Rehearsed(slow_s=0.3)
     schedule, heard = rehearse(injector)
     assert asyncio.run(cancel_after(schedule, 0.05, times=9)).cancelled()
-    assert injector.asked[-1] == "undo"
+    assert injector.asked[-2:] == ["undo", "settle"]
     assert heard.of(Kind.FAULT_UNDONE) == [{"fault": "fault-1", "by": "harness"}]
 
 
@@ -151,7 +160,7 @@ def test_a_fault_that_cannot_be_applied_ends_all_and_everything_is_undone(rehear
     schedule, heard = rehearse(good, bad)
     with pytest.raises(HarnessError, match="no such proxy"):
         asyncio.run(schedule.run())
-    assert (good.asked[-1], bad.asked) == ("undo", ["apply", "undo"])
+    assert (good.asked[-2:], bad.asked) == (["undo", "settle"], ["apply", "undo", "settle"])
     assert heard.of(Kind.FAULT_FAILED) == [{"fault": "fault-2", "step": "apply", "cause": "no such proxy"}]
 
 
