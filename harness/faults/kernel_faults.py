@@ -1,6 +1,5 @@
 """Faults on the packets of a link, by the kernel's packet filter (nftables)."""
 
-import json
 import re
 import secrets
 import time
@@ -15,6 +14,7 @@ from harness.model.faults import Fault
 
 _CALL_LIMIT_S = 2.0
 _FELT_LIMIT_S = 0.5
+_COUNTED = re.compile(r"counter packets (\d+)")
 _BURST_BYTES = 256 * 1024
 """Loopback carries segments of up to 64 kB: a smaller burst would let none of them through."""
 
@@ -57,10 +57,10 @@ class KernelFault(StandingFault):
     def felt(self) -> Felt:
         """Read how many packets the kernel dropped."""
         try:
-            printed = nft(f"list table inet {self._table}", limit_s=_FELT_LIMIT_S, options=("--json",))
+            printed = nft(f"list table inet {self._table}", limit_s=_FELT_LIMIT_S)
         except PacketFilterError:
             return UNKNOWN
-        dropped = sum(_counted(json.loads(printed)))
+        dropped = sum(int(count) for count in _COUNTED.findall(printed))
         if dropped and self._first_ns is None:
             self._first_ns = now_ns()
         return Felt(touched=dropped, unit="packets dropped", first_felt_ns=self._first_ns)
@@ -80,15 +80,9 @@ class KernelFault(StandingFault):
 
 def verdict_of(fault: Fault) -> str:
     """Write what happens to a packet as nft reads it."""
+    if fault.packet_loss == 1.0:
+        return "counter drop"
     if fault.packet_loss is not None:
         return f"numgen random mod 10000 < {round(fault.packet_loss * 10_000)} counter drop"
     assert fault.kernel_rate is not None
     return f"limit rate over {fault.kernel_rate * 1_000} bytes/second burst {_BURST_BYTES} bytes counter drop"
-
-
-def _counted(document: object) -> list[int]:
-    """Return the packets of every counter in nft's JSON."""
-    if isinstance(document, dict):
-        own = [int(document["packets"])] if "packets" in document and "bytes" in document else []
-        return own + [count for part in document.values() for count in _counted(part)]
-    return [count for part in document for count in _counted(part)] if isinstance(document, list) else []
