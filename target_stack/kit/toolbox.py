@@ -1,6 +1,7 @@
 """Everything that a service is built from, wired once for its process."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import aiohttp
 
@@ -20,6 +21,7 @@ from target_stack.kit.seats import Relation
 from target_stack.kit.settings import Settings
 from target_stack.kit.telemetry import Tracing
 from target_stack.kit.tenant_database import TenantDatabase
+from target_stack.kit.tenant_wishes import TenantGuide, Wish, WishFile
 
 PATIENCE_WITHOUT_DEADLINE_S = 15.0
 
@@ -92,6 +94,19 @@ class Toolbox:
             relations=relations,
             is_isolated=self.is_on(Protection.TENANT_ISOLATION),
             log=self.log,
+        )
+
+    def tenant_guide(self, database: TenantDatabase, *wishes: Wish) -> TenantGuide:
+        """Return the loop that moves tenants where *wishes*, the file TENANCY_FILE or their `tenancy` want them."""
+        path = self.settings.environment.get("TENANCY_FILE")
+        files = (WishFile(Path(path)),) if path else ()
+        return TenantGuide(
+            database,
+            self.settings.tenants,
+            (*wishes, *files),
+            clock=self.clock,
+            log=self.log,
+            metrics=self.metrics,
         )
 
     def bulkhead(self, name: str, settings: BulkheadSettings) -> Bulkhead:

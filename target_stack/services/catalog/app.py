@@ -32,18 +32,20 @@ def build(toolbox: Toolbox) -> Service:
     lists: StaleCache[list[Product]] = StaleCache(is_isolated=is_isolated)
     found: StaleCache[Product | None] = StaleCache(is_isolated=is_isolated)
     scans = TableScans(toolbox.metrics.registry, store.table_scans, toolbox.clock)
-    scanning: list[asyncio.Task[None]] = []
+    guide = toolbox.tenant_guide(database)
+    background: list[asyncio.Task[None]] = []
 
     async def open_database() -> None:
         await database.open(SCHEMA, pool=pool_script())
         await store.seed(toolbox.settings.tenants)
-        scanning.append(asyncio.create_task(scans.run(), name="table scans"))
+        background.append(asyncio.create_task(scans.run(), name="table scans"))
+        background.append(asyncio.create_task(guide.run(), name="tenant guide"))
 
     async def prepare() -> None:
         await asyncio.gather(open_database(), keys.load())
 
     async def close() -> None:
-        for task in scanning:
+        for task in background:
             task.cancel()
         await database.close()
 

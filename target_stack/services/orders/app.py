@@ -31,6 +31,8 @@ _ORDER_ID = re.compile(r"ord-[0-9a-f]{32}")
 def build(toolbox: Toolbox) -> Service:
     """Wire the service."""
     database = toolbox.tenant_database(RELATIONS)
+    guide = toolbox.tenant_guide(database)
+    guiding: list[asyncio.Task[None]] = []
     post = Post(toolbox, database)
     store = OrderStore(database, post.announcer, toolbox.clock)
     keys = keys_of_identity(toolbox)
@@ -39,8 +41,11 @@ def build(toolbox: Toolbox) -> Service:
     async def prepare() -> None:
         await asyncio.gather(database.open(SCHEMA + outbox.SCHEMA), keys.load())
         post.start()
+        guiding.append(asyncio.create_task(guide.run(), name="tenant guide"))
 
     async def close() -> None:
+        for task in guiding:
+            task.cancel()
         await post.close()
         await database.close()
 

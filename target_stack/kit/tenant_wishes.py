@@ -1,0 +1,111 @@
+"""Where each tenant is wanted, and the loop that brings it there: moving a tenant is a change of configuration.
+
+A wish comes from the first source that has one: a feature flag, the file TENANCY_FILE ({"initech": "silo"}), and in the
+end the tenant's own `tenancy`. A wish that goes away takes the tenant back.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from target_stack.kit.clock import Clock
+from target_stack.kit.logs import Log
+from target_stack.kit.metrics import Metrics
+from target_stack.kit.tenancy import Tenancy, Tenant
+from target_stack.kit.tenant_database import TenantDatabase
+from target_stack.kit.tenant_metrics import TenancyMetrics
+from target_stack.kit.tenant_move import MoveFailedError, Mover, MoveStep
+
+Wish = Callable[[str], Tenancy | None]
+LOOK_EVERY_S = 0.25
+_PAUSE_S = 2.0
+
+
+class WishFile:
+    """Wishes in a JSON file, read again when it changes; what cannot be read is no wish."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen_ns = -1
+        self._wishes: Mapping[str, Tenancy] = {}
+
+    def __call__(self, tenant: str) -> Tenancy | None:
+        """Return where *tenant* is wanted."""
+        changed_ns = self._changed_ns()
+        if changed_ns != self._seen_ns:
+            self._seen_ns, self._wishes = changed_ns, self._read()
+        return self._wishes.get(tenant)
+
+    def write(self, tenant: str, to: Tenancy) -> None:
+        """Wish *tenant* elsewhere; readers see the file before or after, never half of it."""
+        wishes = {**{name: wish.value for name, wish in self._read().items()}, tenant: to.value}
+        aside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        aside.write_text(json.dumps(wishes))
+        aside.replace(self._path)
+
+    def _changed_ns(self) -> int:
+        try:
+            return self._path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _read(self) -> dict[str, Tenancy]:
+        try:
+            raw = json.loads(self._path.read_text())
+            return {str(tenant): Tenancy(wish) for tenant, wish in raw.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+
+class TenantGuide:
+    """Watches the wishes and moves tenants, one after the other."""
+
+    def __init__(
+        self,
+        database: TenantDatabase,
+        tenants: Mapping[str, Tenant],
+        wishes: tuple[Wish, ...],
+        *,
+        clock: Clock,
+        log: Log,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._tenants = tenants
+        self._wishes = wishes
+        self._log = log
+        self._clock = clock
+        self._metrics = TenancyMetrics(metrics.registry, tenants)
+        self._mover = Mover(database, clock, log, self._stepped)
+        self._paused_until_s: dict[str, float] = {}
+
+    def wanted(self, tenant: str) -> Tenancy:
+        """Return where *tenant* is to be."""
+        found = (wish(tenant) for wish in self._wishes)
+        return next((each for each in found if each is not None), self._tenants[tenant].tenancy)
+
+    async def run(self) -> None:
+        """Look and move until cancelled."""
+        while True:
+            for tenant in self._tenants:
+                await self._look_after(tenant)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look_after(self, tenant: str) -> None:
+        home, wanted = self._database.home_of(tenant), self.wanted(tenant)
+        self._metrics.show_home(tenant, home)
+        if home in (None, wanted) or self._clock.monotonic_s() < self._paused_until_s.get(tenant, 0.0):
+            return
+        try:
+            await self._mover.move(tenant, wanted)
+        except MoveFailedError as error:
+            self._paused_until_s[tenant] = self._clock.monotonic_s() + _PAUSE_S
+            self._log.warning("a tenant could not be moved", tenant=tenant, to=wanted.value, error=str(error))
+        else:
+            self._log.info("a tenant was moved", tenant=tenant, to=wanted.value)
+        self._metrics.show_home(tenant, self._database.home_of(tenant))
+
+    def _stepped(self, tenant: str, step: MoveStep) -> None:
+        self._metrics.steps.labels(tenant, step.value).inc()
