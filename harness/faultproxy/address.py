@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import socket
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Endpoint:
         return f"[{host}]:{port}" if self.family == socket.AF_INET6 else f"{host}:{port}"
 
 
+@functools.lru_cache(maxsize=1024)  # asked for every connection
 def numeric_endpoint(text: str) -> Endpoint | None:
     """Return the endpoint when *text* holds a numeric host and port; None when a name has to be looked up."""
     host, port = split_address(text)

@@ -146,14 +146,18 @@ class Connection:
         """Close both sides at once, with FIN where possible."""
         if self._state is _State.CLOSED:
             return
-        for side in self._sockets():
-            _drain(side)
+        up, down = self.pipes.get(Direction.UPSTREAM), self.pipes.get(Direction.DOWNSTREAM)
+        for side, pipe in ((self._client, up), (self._upstream, down)):
+            if side is not None and (pipe is None or not pipe.source_is_at_end):
+                _drain(side)
         self._close_sockets()
 
     def _close_sockets(self) -> None:
         self._state = _State.CLOSED
         if self._dial is not None:
             self._dial.cancel()
+        for side in self._sockets():
+            self._readiness.forget(side.fileno())
         for pipe in self.pipes.values():
             pipe.stop()
         for side in self._sockets():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from harness.faultproxy.address import AddressError, Endpoint, look_up, numeric_endpoint
 from harness.faultproxy.readiness import Readiness
 
+_NON_BLOCKING = getattr(socket, "SOCK_NONBLOCK", 0)  # saves a system call where there is such a thing
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
 _DONE = (0, errno.EISCONN)
 
@@ -57,11 +58,12 @@ class Dial:
         while self._todo:
             endpoint = self._endpoint = self._todo.pop(0)
             try:
-                trial = socket.socket(endpoint.family, socket.SOCK_STREAM)
+                trial = socket.socket(endpoint.family, socket.SOCK_STREAM | _NON_BLOCKING)
             except OSError:
                 break  # out of descriptors: the client is told at once
             self._trying = trial
-            trial.setblocking(False)
+            if not _NON_BLOCKING:
+                trial.setblocking(False)
             trial.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             code = trial.connect_ex(endpoint.address)
             if code in _UNDER_WAY:

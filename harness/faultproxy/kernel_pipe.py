@@ -6,7 +6,8 @@ from contextlib import suppress
 
 SPLICES = hasattr(os, "splice")  # Linux
 CAPACITY_BYTES = 1024 * 1024  # what Linux lets everybody have; where it does not, the default is still right
-_MOST_SPARE = 8
+_MOST_SPARE = 4
+MOST_SPARE_DESCRIPTORS = 2 * _MOST_SPARE
 _NOW = getattr(os, "SPLICE_F_NONBLOCK", 0) | getattr(os, "SPLICE_F_MOVE", 0)
 
 

@@ -20,7 +20,8 @@ CHUNK_BYTES = 32 * 1024  # Toxiproxy's read size: toxics that work per chunk see
 
 _SCRATCH_BYTES = 512 * 1024
 _MUCH_BYTES = 64 * 1024  # below that two copies are cheaper than a splice
-_MANY_READS = 4 if SPLICES else math.inf  # in a row with much in them: worth to be spliced
+_RICH = 4 if SPLICES else math.inf  # a score: rich reads raise it, poor ones lower it; from here on it pays to splice
+_RICHEST = 8
 
 
 class Scratch:
@@ -50,8 +51,8 @@ class Pipe:
 
     __slots__ = (
         "_chokes", "_destination_fd", "_ending", "_ends", "_head", "_kernel_pipes", "_memory", "_outbox", "_readiness",
-        "_reading", "_receive_into", "_rich_reads", "_send", "_source_fd", "_source_open", "_straight", "ended",
-        "received_bytes", "sent_bytes", "stages",
+        "_reading", "_receive_into", "_richness", "_send", "_source_fd", "_source_open", "_straight", "ended",
+        "received_bytes", "sent_bytes", "source_is_at_end", "stages",
     )  # fmt: skip
 
     def __init__(
@@ -65,10 +66,11 @@ class Pipe:
         self._ending: Ending | None = None  # waits behind the outbox
         self._head: Receiver = self
         self._straight = True  # no stage wants to see chunks
-        self._rich_reads = 0
+        self._richness = 0
         self._chokes = 0
         self._reading = False
         self._source_open = True
+        self.source_is_at_end = False
         self.ended = False
         self.stages: dict[str, Stage[Any]] = {}
         self.received_bytes = 0
@@ -139,7 +141,7 @@ class Pipe:
     def _on_readable(self) -> None:
         if not self._straight:
             self._read_for_stages()
-        elif self._rich_reads >= _MANY_READS:
+        elif self._richness >= _RICH:
             self._splice()
         else:
             self._copy()
@@ -148,7 +150,6 @@ class Pipe:
         memory = self._memory
         size = self._receive(memory)
         if size:
-            self._rich_reads = self._rich_reads + 1 if size >= _MUCH_BYTES else 0
             sent = self._try_send(data := memory[:size])
             if sent < size and not self.ended:
                 self._put_in_outbox(bytes(data[sent:]))
@@ -170,16 +171,18 @@ class Pipe:
         except OSError:
             self.source_ended(Ending.RESET)
             return 0
-        if not size:
+        if size:
+            self._count(size)
+        else:
+            self.source_is_at_end = True
             self.source_ended(Ending.EOF)
-        self.received_bytes += size
         return size
 
     def _splice(self) -> None:
         try:
             pipe = self._kernel_pipes.take()
         except OSError:  # out of descriptors
-            self._rich_reads = 0
+            self._richness = 0
             return
         if self._fill(pipe):
             self._try_pour(pipe)
@@ -191,12 +194,22 @@ class Pipe:
     def _fill(self, pipe: KernelPipe) -> int:
         try:
             size = pipe.fill(self._source_fd)
+        except BlockingIOError:
+            return 0
         except OSError:
             size = 0
-        if size < _MUCH_BYTES:
-            self._rich_reads = 0  # whatever else there is to learn from this socket, the next plain read will
-        self.received_bytes += size
+        if size:
+            self._count(size)
+        else:
+            self._richness = 0  # an end or an error: the next plain read learns which
         return size
+
+    def _count(self, size: int) -> None:
+        self.received_bytes += size
+        if size >= _MUCH_BYTES:
+            self._richness = min(self._richness + 2, _RICHEST)
+        elif self._richness:
+            self._richness -= 1
 
     # -- destination -----------------------------------------------------------------------------------------------
 

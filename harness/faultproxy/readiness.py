@@ -54,6 +54,12 @@ class Readiness(selectors.BaseSelector):
         _set_or_drop(self._writers, descriptor, callback)
         self._update(descriptor)
 
+    def forget(self, descriptor: int) -> None:
+        """Call back no more; the descriptor must be closed next, which takes it out of the epoll for less."""
+        self._readers.pop(descriptor, None)
+        self._writers.pop(descriptor, None)
+        self._events.pop(descriptor, None)
+
     def _update(self, descriptor: int) -> None:
         """Without a wish the descriptor must go: epoll reports errors even to those who asked for nothing."""
         events = (descriptor in self._readers and select.EPOLLIN) | (descriptor in self._writers and select.EPOLLOUT)
@@ -69,10 +75,6 @@ class Readiness(selectors.BaseSelector):
             self._epoll.modify(descriptor, events)
         else:
             self._epoll.register(descriptor, events)
-
-    def _forget(self, descriptor: int) -> None:
-        self.on_readable(descriptor, None)
-        self.on_writable(descriptor, None)
 
     # -- asyncio's side ----------------------------------------------------------------------------------------------
 
@@ -109,7 +111,8 @@ class Readiness(selectors.BaseSelector):
                     ready.append(self._ready(descriptor, events))
         except Exception:  # noqa: BLE001  one broken connection must not take the others along; epoll tells the rest again
             traceback.print_exc(file=sys.stderr)
-            self._forget(descriptor)
+            self.on_readable(descriptor, None)
+            self.on_writable(descriptor, None)
         return ready
 
     def _waited_exactly(self, timeout: float) -> float:
