@@ -80,6 +80,7 @@ class LinkSettings:
     attempt_timeout_s: float
     retry: RetryPolicy = JUST_ONCE
     breaker: Breaker | None = None
+    breaker_of: Mapping[str, Breaker] = field(default_factory=dict)  # tenants that do not share `breaker`
     bulkhead: Bulkhead | None = None
     third_party: bool = False  # gets neither our tokens nor our deadlines
     passes_trace: bool = True
@@ -152,7 +153,8 @@ class ServiceClient:
             if self._settings.bulkhead is not None:
                 await places.enter_async_context(self._settings.bulkhead.place())
             timeout_s = context.deadline.bound(self._settings.attempt_timeout_s)
-            permit = self._settings.breaker.acquire() if self._settings.breaker is not None else None
+            breaker = self._settings.breaker_of.get(context.tenant, self._settings.breaker)
+            permit = breaker.acquire() if breaker is not None else None
             try:
                 result = await self._attempt(call, context, attempt, timeout_s)
             except BaseException:

@@ -27,6 +27,11 @@ class Tenant:
     secret: str
     tenancy: Tenancy = Tenancy.POOL
 
+    @property
+    def tier(self) -> str:
+        """The class whose calls are judged apart from everybody else's; "" for everybody else."""
+        return self.plan if self.plan == "gold" else ""
+
 
 def parse_tenants(raw: str) -> dict[str, Tenant]:
     """Parse the JSON object of `TENANTS`, name to settings; raise ValueError for a name that is not a plain slug."""

@@ -1,5 +1,6 @@
 """Everything that a service is built from, wired once for its process."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import aiohttp
 
 from target_stack.kit.background import BackgroundTasks
 from target_stack.kit.breaker import Breaker, BreakerSettings
+from target_stack.kit.breaker_mutants import MUTANTS
 from target_stack.kit.bulkhead import Bulkhead, BulkheadSettings
 from target_stack.kit.client import LinkSettings, ServiceClient
 from target_stack.kit.clock import Clock
@@ -52,8 +54,12 @@ class Toolbox:
     session: aiohttp.ClientSession
     identity: Identity | None = None
 
-    def client(self, callee: str, url: str, plan: LinkPlan) -> ServiceClient:
-        """Return the client of the link from this service to *callee*."""
+    def client(self, callee: str, url: str, plan: LinkPlan, tenants: Collection[str] | None = None) -> ServiceClient:
+        """Return the client of the link from this service to *callee*, which *tenants* use (all without it).
+
+        Where tenants of several classes use it, each class has a breaker of its own: what fails for some only does
+        not cut off the others. Its name is the link's, and "orders -> payments [gold]" for the gold class.
+        """
         link = f"{self.settings.service} -> {callee}"
         if url.startswith("https://") and self.identity is None:
             msg = (
@@ -65,7 +71,7 @@ class Toolbox:
             caller=self.settings.service,
             callee=callee,
             url=url,
-            settings=self._link_settings(link, plan),
+            settings=self._link_settings(link, plan, self.settings.tenants if tenants is None else tenants),
             session=self.session,
             clock=self.clock,
             tracing=self.tracing,
@@ -117,7 +123,8 @@ class Toolbox:
 
     def breaker(self, name: str, settings: BreakerSettings) -> Breaker:
         """Return a breaker whose changes and refusals are recorded."""
-        breaker = Breaker(name, settings, self.clock, self.recorder.breaker)
+        make = next((mutant for off, mutant in MUTANTS.items() if not self.is_on(off)), Breaker)
+        breaker = make(name, settings, self.clock, self.recorder.breaker)
         self.recorder.know_breaker(breaker)
         return breaker
 
@@ -129,7 +136,7 @@ class Toolbox:
         link = DatabaseLink(self.settings.service, callee, url)
         return Database(link, clock=self.clock, tracing=self.tracing, metrics=self.metrics, log=self.log)
 
-    def _link_settings(self, link: str, plan: LinkPlan) -> LinkSettings:
+    def _link_settings(self, link: str, plan: LinkPlan, tenants: Collection[str]) -> LinkSettings:
         with_breaker = plan.breaker if self.is_on(Protection.BREAKER) else None
         with_bulkhead = plan.bulkhead if self.is_on(Protection.BULKHEAD) else None
         obeys_deadline = self.is_on(Protection.DEADLINE)
@@ -137,10 +144,17 @@ class Toolbox:
             attempt_timeout_s=plan.attempt_timeout_s if obeys_deadline else PATIENCE_WITHOUT_DEADLINE_S,
             retry=self._retry_policy(plan),
             breaker=self.breaker(link, with_breaker) if with_breaker else None,
+            breaker_of=self._breakers_by_tier(link, with_breaker, tenants) if with_breaker else {},
             bulkhead=self.bulkhead(link, with_bulkhead) if with_bulkhead else None,
             third_party=plan.third_party,
             passes_trace=self.is_on(Protection.TRACE_CONTEXT),
         )
+
+    def _breakers_by_tier(self, link: str, plan: BreakerSettings, tenants: Collection[str]) -> dict[str, Breaker]:
+        tier_of = {tenant: self.settings.tenants[tenant].tier for tenant in tenants}
+        tiers = sorted(set(tier_of.values()) - {""}) if len(set(tier_of.values())) > 1 else []
+        breakers = {tier: self.breaker(f"{link} [{tier}]", plan) for tier in tiers}
+        return {tenant: breakers[tier] for tenant, tier in tier_of.items() if tier in breakers}
 
     def _retry_policy(self, plan: LinkPlan) -> RetryPolicy:
         policy = RetryPolicy(max_attempts=plan.max_attempts, min_attempt_s=plan.min_attempt_s)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -25,7 +26,7 @@ def build(toolbox: Toolbox) -> Service:
     keys = keys_of_identity(toolbox)
     provider_of = {tenant.id: tenant.provider for tenant in settings.tenants.values()}
     providers = {
-        name: toolbox.client(name, settings.required(_url_variable(name)), PROVIDER_PLAN)
+        name: toolbox.client(name, settings.required(_url_variable(name)), PROVIDER_PLAN, _users(provider_of, name))
         for name in sorted(set(provider_of.values()))
     }
     cashier = Cashier(PaymentStore(database), providers, provider_of, toolbox.clock)
@@ -40,6 +41,10 @@ def build(toolbox: Toolbox) -> Service:
 
     routes = (Route("POST", "/payments", pay, success=201),)
     return Service(routes, prepare, database.close, keys, callers=("orders",))
+
+
+def _users(provider_of: Mapping[str, str], provider: str) -> list[str]:
+    return [tenant for tenant, used in provider_of.items() if used == provider]
 
 
 def _url_variable(provider: str) -> str:
