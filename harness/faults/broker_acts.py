@@ -8,6 +8,7 @@ from harness.faults.acts import FaultAct
 
 _SHORTEST_S = 0.3
 _LOOK_LIMIT_S = 0.5
+_AWAY_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,17 @@ class MessagesPublished(FaultAct):
         return f"{self.service}, subject {self.subject}"
 
     def heal(self, deadline_s: float) -> str:
-        """Delete what is still in the stream, and look: then nobody gets it again."""
+        """Delete what is still in the stream, and look: then nobody gets it again.
+
+        A broker that is away is waited for, since its streams may outlive it; one that stays away delivers nothing.
+        """
         limit_s = max(_SHORTEST_S, deadline_s - time.monotonic())
         import asyncio  # the reaper must start quickly, and rarely needs it
 
         from harness.faults.broker_calls import BrokerCallError
 
         try:
-            left = asyncio.run(asyncio.wait_for(self._remove(), limit_s))
+            left = asyncio.run(asyncio.wait_for(self._remove_once_back(time.monotonic() + limit_s), limit_s))
         except ConnectionRefusedError:
             return ""
         except (OSError, TimeoutError, BrokerCallError) as problem:
@@ -52,6 +56,17 @@ class MessagesPublished(FaultAct):
             return asyncio.run(asyncio.wait_for(self._count(), _LOOK_LIMIT_S)) > 0
         except (OSError, TimeoutError, BrokerCallError):
             return None
+
+    async def _remove_once_back(self, deadline_s: float) -> int:
+        import asyncio
+
+        while True:
+            try:
+                return await self._remove()
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline_s - _AWAY_PAUSE_S * 2:
+                    raise
+                await asyncio.sleep(_AWAY_PAUSE_S)
 
     async def _remove(self) -> int:
         from harness.faults.broker_calls import jetstream, marked_messages

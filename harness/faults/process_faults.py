@@ -16,6 +16,7 @@ from harness.faults.process_acts import (
     LimitLowered,
     ProcessesKilled,
     ProcessesPaused,
+    identified,
     written,
 )
 from harness.faults.safety import Safety
@@ -66,17 +67,18 @@ class KillFault(_ServiceFault):
     def apply(self) -> None:
         """Kill, and wait until they are gone."""
         processes = self._processes()
-        self._write(ProcessesKilled(self._name, self._service, written(processes)))
+        act = ProcessesKilled(self._name, self._service, written(processes))
+        self._write(act)
         self._places.expect_death(self._service)
         number = signal.SIGTERM if self._fault.restart else signal.SIGKILL
         for process in processes:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(number)
-        _, left = psutil.wait_procs(processes, timeout=_GONE_LIMIT_S)
-        for process in left:
+        _until(lambda: bool(act.is_there()))  # looking does not collect them: that is for whoever started them
+        for process in identified(act.processes):
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=_GONE_LIMIT_S)
+        _until(lambda: bool(act.is_there()))
         self._take_hold(len(processes))
 
     def lifted_by(self) -> str:
