@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +38,18 @@ POISON = {"service": "broker", "poison": {"subject": "orders.acme.created", "bod
 class Broker:
     """A broker with one stream, ORDERS."""
 
-    address: str
-    process: subprocess.Popen
+    port: int
+    folder: Path
+    process: subprocess.Popen | None = None
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        command = [SERVER, "--addr", "127.0.0.1", "--port", str(self.port), "--jetstream", "--store_dir", self.folder]
+        with (self.folder.parent / "nats.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def ask(self, question):
         """Let `question(jetstream)` talk to it."""
@@ -78,7 +90,7 @@ class Broker:
         async def take(stream):
             subscription = await stream.pull_subscribe_bind(name, "ORDERS")
             try:
-                return [message.data for message in await subscription.fetch(count, timeout=5)]
+                return [message.data for message in await subscription.fetch(count, timeout=0.7)]
             except nats.errors.TimeoutError:
                 return []
 
@@ -88,16 +100,18 @@ class Broker:
 @pytest.fixture
 def broker(tmp_path):
     (port,) = free_ports("127.0.0.1", ["broker"]).values()
-    command = [SERVER, "--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", tmp_path / "store"]
-    with (tmp_path / "nats.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    running = Broker(f"127.0.0.1:{port}", process)
+    running = Broker(port, tmp_path / "store")
+    running.start()
+    wait_until(lambda: _listens(port), "the broker listens")
     wait_until(lambda: _is_ready(running), "the broker is ready")
     yield running
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGCONT)
-    process.kill()
-    process.wait()
+    running.process.kill()
+    running.process.wait()
+
+
+def _listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
 
 
 def _is_ready(broker):
@@ -197,8 +211,20 @@ def test_a_broker_that_is_gone_holds_no_poison(inject, broker):
     broker.process.kill()
     broker.process.wait()
     assert (injector.felt(), injector.undo()) == (UNKNOWN, "")
-    with pytest.raises(HarnessError, match="broker does not take orders.acme.created"):
+    with pytest.raises(HarnessError, match="broker does not take"):
         inject().apply()
+
+
+def test_a_broker_that_comes_back_with_its_streams_is_waited_for(inject, broker):
+    injector = inject()
+    injector.apply()
+    broker.process.kill()
+    broker.process.wait()
+    back = threading.Timer(0.5, broker.start)
+    back.start()
+    assert injector.undo() == ""
+    back.join()
+    assert broker.messages() == []
 
 
 def test_a_broker_that_hangs_is_not_confirmed_as_clean_and_asked_again(inject, broker):
