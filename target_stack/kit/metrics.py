@@ -54,6 +54,8 @@ class Metrics:
         )
         self.refused = Counter("http_server_refused", "Requests that were not let in", ["reason"], **own)
 
+        self.restarts = Gauge("process_restarts", "Times that a supervisor started this service again", **own)
+
     def expose(self, accept: str) -> tuple[bytes, str]:
         """Return text and content type: OpenMetrics with exemplars where *accept* asks for it, else Prometheus text."""
         encode, content_type = choose_encoder(accept)

@@ -84,6 +84,7 @@ def _toolbox(settings: Settings) -> Toolbox:
     capture_library_logs(log)
     tracing = Tracing(settings.service, settings.otlp_endpoint)
     metrics = Metrics()
+    metrics.restarts.set(int(settings.environment.get("SUPERVISOR_RESTARTS", "0")))
     identity = _identity(settings)
     return Toolbox(
         settings=settings,

@@ -1,5 +1,6 @@
 """The routes of the platform as outsiders see them."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from target_stack.kit.auth import TENANT_ADMIN, TENANT_USER
 from target_stack.kit.call_context import CallContext, current_caller, current_context, set_context
 from target_stack.kit.client import ServiceClient
 from target_stack.kit.errors import json_answer
+from target_stack.kit.flags import flags_of_platform
 from target_stack.kit.keys import keys_of_identity
 from target_stack.kit.toolbox import LinkPlan, Toolbox
 from target_stack.services.gateway.admission import Admission
@@ -50,12 +52,17 @@ def build(toolbox: Toolbox) -> Service:
     """Wire the service; callees are found at IDENTITY_URL, CATALOG_URL and so on."""
     keys = keys_of_identity(toolbox)
     admission = Admission(toolbox)
+    flags = flags_of_platform(toolbox)
     clients = {
         name: toolbox.client(name, toolbox.settings.required(f"{name.upper()}_URL"), _PLAN)
         for name in ("identity", "catalog", "orders", "insights", "notifications")
     }
     routes = [_route(public, clients[public.callee], admission) for public in _ROUTES]
-    return Service([*routes, Route("GET", "/me", _me)], keys.load, keys=keys, edge=True)
+
+    async def prepare() -> None:
+        await asyncio.gather(keys.load(), flags.start())
+
+    return Service([*routes, Route("GET", "/me", _me)], prepare, flags.close, keys, edge=True)
 
 
 async def _me(_request: web.Request) -> web.Response:
