@@ -18,6 +18,7 @@ from target_stack.kit.keys import keys_of_identity
 from target_stack.kit.toolbox import Toolbox
 from target_stack.services.orders.callees import make_callees
 from target_stack.services.orders.domain import OrderDesk
+from target_stack.services.orders.extras import Extras, come_so_far
 from target_stack.services.orders.post import Post
 from target_stack.services.orders.store import RELATIONS, SCHEMA, Order, OrderStore, Wish
 
@@ -36,6 +37,7 @@ def build(toolbox: Toolbox) -> Service:
     post = Post(toolbox, database)
     store = OrderStore(database, post.announcer, toolbox.clock)
     keys = keys_of_identity(toolbox)
+    extras = Extras(toolbox)
     desk = OrderDesk(store, make_callees(toolbox), post.announcer, toolbox.tasks, toolbox.clock)
 
     async def prepare() -> None:
@@ -51,7 +53,9 @@ def build(toolbox: Toolbox) -> Service:
 
     async def place(request: web.Request) -> web.Response:
         wish = _parse_wish(current_caller().tenant, idempotency_key(request), await read_json(request))
-        return json_answer(dataclasses.asdict(await desk.place(wish)), status=201)
+        async with extras.beside([sku for sku, _ in wish.quantities]) as asked:
+            order = await desk.place(wish)
+            return json_answer({**dataclasses.asdict(order), "recommended": come_so_far(asked)}, status=201)
 
     async def list_orders(request: web.Request) -> web.Response:
         tenant = current_caller().tenant
