@@ -10,7 +10,7 @@ from harness.faults.link_faults import toxic_of
 from harness.faults.safety import Safety
 from harness.faults.toxiproxy_client import Toxic, ToxiproxyClient
 from harness.model.clock import SteadyClock
-from harness.model.errors import TargetError
+from harness.model.errors import HarnessError, TargetError
 from harness.model.faults import Fault
 from tests.faults.support import LINK, Heard, make, wait_until
 
@@ -186,3 +186,37 @@ def test_a_surge_is_none_of_ours(safety):
     surge = Fault.model_validate({"surge": {"tenant": "acme", "times": 20}})
     with pytest.raises(ValueError, match="part of the load"):
         make(surge, safety=safety)
+
+
+def attributes(proxy):
+    (toxic,) = proxy.calls._call("GET", f"/proxies/{LINK.replace(' ', '%20')}/toxics")
+    return toxic["attributes"]
+
+
+def test_a_ramp_grows_to_its_full_size_and_is_confirmed_on_the_way(inject, proxy):
+    injector = inject(latency={"latency": "1s", "jitter": "100ms"}, ramp="4s")
+    injector.apply()
+    assert (attributes(proxy), injector.confirm()) == ({"latency": 0, "jitter": 0}, True)
+    for age_s, latency in ((1, 250), (2, 500), (9, 1000)):
+        injector.grow(age_s)
+        assert (attributes(proxy)["latency"], injector.confirm()) == (latency, True)
+    assert injector.undo() == ""
+
+
+def test_a_bandwidth_shrinks_to_what_was_asked_for(inject, proxy):
+    injector = inject(bandwidth=10, ramp="4s")
+    injector.apply()
+    assert attributes(proxy) == {"rate": 200}
+    injector.grow(2)
+    assert attributes(proxy) == {"rate": 20}
+    injector.grow(4)
+    assert attributes(proxy) == {"rate": 10}
+    assert injector.undo() == ""
+
+
+def test_a_toxic_that_cannot_grow_is_an_error(inject, proxy):
+    injector = inject(latency="1s", ramp="4s")
+    injector.apply()
+    proxy.stop()
+    with pytest.raises(HarnessError, match="the toxic cannot grow"):
+        injector.grow(2)

@@ -225,3 +225,22 @@ def test_a_surge_that_is_cut_short_ends_when_it_is(rehearse):
     assert asyncio.run(cancel_after(schedule, 0.1)).cancelled()
     (undone,) = [event.time_ns for event in heard if event.kind is Kind.FAULT_UNDONE]
     assert schedule._start_ns + NS_PER_S < undone < schedule._start_ns + 8 * NS_PER_S
+
+
+def test_a_repeated_fault_lives_again_and_its_counts_add_up(rehearse):
+    injector = Rehearsed(counted=Felt(touched=2, unit="processes", first_felt_ns=5))
+    again = {"service": "orders", "kill": True, "duration": "600ms", "repeat": {"every": "700ms", "times": 2}}
+    schedule, heard = rehearse(injector, plan=plan_with(again, fault_s="2s"))
+    asyncio.run(schedule.run())
+    lives = ["apply", "confirm", "undo", "settle"]
+    assert injector.asked == lives * 2
+    assert [event.kind for event in heard if event.kind is Kind.FAULT_UNDONE] == [Kind.FAULT_UNDONE] * 2
+    last = heard.of(Kind.FAULT_FELT)[-1]
+    assert (last["touched"], last["unit"]) == (4, "processes")
+
+
+def test_counts_that_nobody_has_stay_unknown():
+    assert Felt(touched=2, unit="x") + UNKNOWN == Felt(touched=2, unit="x")
+    assert Felt(connections=1, first_felt_ns=9) + Felt(connections=2, first_felt_ns=4) == Felt(
+        connections=3, first_felt_ns=4
+    )
