@@ -1,6 +1,6 @@
 """What the sample stack costs: time to be ready, memory, idle CPU, CPU of a browse and of a checkout.
 
-Run: python benchmarks/stack.py (about 20 seconds). The services are those of target.yaml, with direct links; the five
+Run: python benchmarks/stack.py (about 20 seconds). The services are those of target.yaml, with direct links; all
 databases share one PostgreSQL here, while a run of the harness starts one each and a proxy before every link.
 """
 
@@ -52,8 +52,9 @@ class Bench:
         began_s = time.monotonic()
         self.postgres = starter.Postgres(folder / "postgres")
         self.postgres.wait()
-        for name in ("identity", "catalog", "orders", "inventory", "payments"):
-            self.postgres.create(name)
+        for service in starter.TARGET["services"].values():
+            if service.get("kind") == "postgres":
+                self.postgres.create(service["database"])
         self.collector = starter.Collector()
         self.stack = starter.Stack(self.postgres, self.collector, folder)
         services = [name for name, service in starter.TARGET["services"].items() if "command" in service]
