@@ -40,10 +40,10 @@ class Authority:
         self._clock = clock
 
     @classmethod
-    def fresh(cls, clock: Clock, name: str = "platform") -> "Authority":
+    def fresh(cls, clock: Clock) -> "Authority":
         """Return a new authority that nobody trusts yet."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} authority")])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "platform authority")])
         builder = _certificate(clock, subject, subject, key.public_key(), key.public_key(), AUTHORITY_LIFETIME_S)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(signs_certificates=True), critical=True)

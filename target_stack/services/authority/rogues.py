@@ -11,7 +11,7 @@ _LONG_OVER_S = -3600.0
 
 
 def rogue_identities(authority: Authority, clock: Clock) -> Iterator[tuple[str, Issued]]:
-    """Yield by folder name: a good name of a foreign authority, a good one that expired, a good one nobody knows."""
-    yield "rogue-foreign", Authority.fresh(clock, "foreign").issue(_IMPERSONATED, _LIFETIME_S)
+    """Yield by folder name: one of an authority that calls itself ours, one that expired, one that nobody knows."""
+    yield "rogue-foreign", Authority.fresh(clock).issue(_IMPERSONATED, _LIFETIME_S)
     yield "rogue-expired", authority.issue(_IMPERSONATED, _LONG_OVER_S)
     yield "rogue-stranger", authority.issue("rogue-stranger", _LIFETIME_S)

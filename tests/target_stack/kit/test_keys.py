@@ -1,0 +1,111 @@
+"""The ring of identity's keys: who asks when, and who waits."""
+
+import asyncio
+import json
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from target_stack.kit.auth import AUDIENCE, ISSUER, TokenRejectedError
+from target_stack.kit.clock import SystemClock
+from target_stack.kit.keys import KeyRing, KeysUnavailableError
+
+CLOCK = SystemClock()
+KEYS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("old", "new")}
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+
+
+class Source:
+    """Identity, as the ring sees it."""
+
+    def __init__(self, *names):
+        self.names = list(names)
+        self.asked = 0
+
+    async def fetch(self) -> bytes:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if not self.names:
+            raise KeysUnavailableError
+        return json.dumps({"keys": [public(KEYS[name], name, "ES256") for name in self.names]}).encode()
+
+
+def public(key, name, algorithm):
+    jwk = jwt.get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
+    return {**jwk, "kid": name, "alg": algorithm}
+
+
+def token(name, key=None, algorithm="ES256"):
+    now_s = CLOCK.unix_ns() // 10**9
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "a", "tenant": "acme", "roles": [], "exp": now_s + 300}
+    return jwt.encode(claims, key or KEYS[name], algorithm=algorithm, headers={"kid": name})
+
+
+async def ring_of(source):
+    ring = KeyRing(source.fetch, CLOCK)
+    await ring.load()
+    return ring
+
+
+def test_all_who_wait_for_a_new_key_share_one_question():
+    async def story():
+        source = Source("old")
+        ring = await ring_of(source)
+        source.names.append("new")
+        callers = await asyncio.gather(*(ring.verify(token("new")) for _ in range(20)))
+        return {caller.tenant for caller in callers}, source.asked
+
+    assert asyncio.run(story()) == ({"acme"}, 2)
+
+
+def test_a_waiter_who_leaves_does_not_take_the_answer_with_it():
+    async def story():
+        source = Source("old")
+        ring = await ring_of(source)
+        source.names.append("new")
+        impatient = asyncio.create_task(ring.verify(token("new")))
+        patient = asyncio.create_task(ring.verify(token("new")))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        return (await patient).tenant, source.asked
+
+    assert asyncio.run(story()) == ("acme", 2)
+
+
+def test_while_identity_is_away_known_keys_count_and_unknown_ones_are_refused():
+    async def story():
+        source = Source("old")
+        ring = await ring_of(source)
+        source.names.clear()
+        with pytest.raises(TokenRejectedError):
+            await ring.verify(token("new"))
+        return (await ring.verify(token("old"))).tenant
+
+    assert asyncio.run(story()) == "acme"
+
+
+def test_a_key_speaks_its_own_algorithm_and_no_other():
+    async def fetch() -> bytes:
+        return json.dumps({"keys": [public(RSA_KEY, "rsa", "RS256"), public(RSA_KEY, "odd", "PS256")]}).encode()
+
+    async def story():
+        ring = KeyRing(fetch, CLOCK)
+        await ring.load()
+        good = await ring.verify(token("rsa", RSA_KEY, "RS256"))
+        for forged in (token("rsa", RSA_KEY, "PS256"), token("odd", RSA_KEY, "PS256"), token("odd", RSA_KEY, "RS256")):
+            with pytest.raises(TokenRejectedError):
+                await ring.verify(forged)
+        return good.tenant
+
+    assert asyncio.run(story()) == "acme"
+
+
+def test_a_ring_that_trusts_believes_an_unsigned_token():
+    async def story():
+        ring = KeyRing(Source("old").fetch, CLOCK, trusting=True)
+        claims = {"tenant": "globex", "roles": ["tenant_admin"]}
+        return await ring.verify(jwt.encode(claims, None, algorithm="none"))
+
+    believed = asyncio.run(story())
+    assert (believed.tenant, believed.roles) == ("globex", frozenset({"tenant_admin"}))
