@@ -82,4 +82,4 @@ class PoisonFault(StandingFault):
 
     def lifted_by(self) -> str:
         """Look into the journal; that a message is gone from the stream is no lifting: it may have been digested."""
-        return "reaper" if any(self._safety.was_lifted(token) for token, _ in self._written) else ""
+        return next((by for token, _ in self._written if (by := self._safety.lifted_by(token))), "")

@@ -89,5 +89,5 @@ class Injector(Protocol):
         ...
 
     def lifted_by(self) -> str:
-        """Return who has taken it back before us: "reaper", "somebody" or, while it stands, ""."""
+        """Return who has taken it back before us: "reaper", "abort", "somebody" or, while it stands, ""."""
         ...

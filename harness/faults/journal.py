@@ -53,17 +53,26 @@ _ACTS: dict[str, type[Act]] = {
 }
 
 
+_HALTED = {"halted": True}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One act under its number; numbers count from 0 within a journal.
 
     A *lifted* fault was taken back while its harness did not breathe. The harness may place it once more when it wakes
     up in the middle of doing so; therefore it stays on the list until the harness, or its death, settles it.
+    `lifted_by` says who took it back.
     """
 
     number: int
     act: Act
-    lifted: bool = False
+    lifted_by: str = ""
+
+    @property
+    def lifted(self) -> bool:
+        """True where somebody took it back before its time."""
+        return bool(self.lifted_by)
 
 
 class Journal:
@@ -97,10 +106,15 @@ class Journal:
         with self._lock:
             self._append({"done": number})
 
-    def mark_lifted(self, number: int) -> None:
-        """Write that a fault was taken back before its time."""
+    def mark_lifted(self, number: int, by: str) -> None:
+        """Write that *by* has taken a fault back before its time."""
         with self._lock:
-            self._append({"lifted": number})
+            self._append({"lifted": number, "by": by})
+
+    def mark_halted(self) -> None:
+        """Write that no fault may be placed from now on."""
+        with self._lock:
+            self._append(_HALTED)
 
     def close(self) -> None:
         """Close the file; further writes are an error."""
@@ -120,10 +134,16 @@ def outstanding(path: Path) -> list[Entry]:
         if "done" in content:
             entries.pop(content["done"], None)
         elif content.get("lifted") in entries:
-            entries[content["lifted"]] = replace(entries[content["lifted"]], lifted=True)
+            by = str(content.get("by") or "reaper")
+            entries[content["lifted"]] = replace(entries[content["lifted"]], lifted_by=by)
         elif entry := _parse(content):
             entries[entry.number] = entry
     return sorted(entries.values(), key=lambda entry: -entry.number)
+
+
+def is_halted(path: Path) -> bool:
+    """Say whether somebody has asked that no more faults are placed."""
+    return any(content == _HALTED for content in _read(path))
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:

@@ -153,8 +153,8 @@ class _Written:
         """Tell from the journal, and from what the proxy says it holds (None: it does not answer)."""
         if self._token is None:
             return ""
-        if self._safety.was_lifted(self._token):
-            return "reaper"
+        if by := self._safety.lifted_by(self._token):
+            return by
         return "somebody" if held is False else ""
 
 

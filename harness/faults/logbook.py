@@ -43,7 +43,7 @@ class Logbook:
             if event := event_of(undone, self._clock, by=self._by):
                 self._append(event)
             if undone.confirmed and not undone.entry.lifted:
-                self._in_journal(Journal.mark_lifted, undone)
+                self._in_journal(lambda journal, number: journal.mark_lifted(number, self._by), undone)
 
     def _append(self, event: Event) -> None:
         with contextlib.suppress(OSError):

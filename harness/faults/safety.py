@@ -19,6 +19,7 @@ from harness.faults.journal import (
     ProcessMade,
     RunMark,
     ToxicPlaced,
+    is_halted,
     outstanding,
 )
 from harness.faults.logbook import event_of, unregister
@@ -114,7 +115,12 @@ class Safety:
             msg = "the undo journal is not open"
             raise HarnessError(msg)
         try:
-            return self._journal.write(act)
+            number = self._journal.write(act)
+            if isinstance(act, FaultAct) and is_halted(self.journal_path):  # asked afterwards: who halts reads it then
+                self._journal.mark_done(number)
+                msg = f"{act.fault} is not placed: `harness abort` was called"
+                raise HarnessError(msg)
+            return number
         except OSError as problem:
             msg = f"the undo journal cannot be written: {problem.strerror or problem}"
             raise HarnessError(msg, hint=f"free some space at {self._run}") from None
@@ -148,9 +154,13 @@ class Safety:
             except OSError:
                 self._note("the undo journal cannot be written; what is undone may be undone again")
 
-    def was_lifted(self, token: Token) -> bool:
-        """Say whether the reaper has taken this fault back, because we did not breathe."""
-        return any(entry.number == token and entry.lifted for entry in outstanding(self.journal_path))
+    def lifted_by(self, token: Token) -> str:
+        """Return who has taken this fault back: the reaper, because we did not breathe, or `harness abort`; or ""."""
+        return next((entry.lifted_by for entry in outstanding(self.journal_path) if entry.number == token), "")
+
+    def is_halted(self) -> bool:
+        """Say whether `harness abort` was called: then no more faults are placed."""
+        return is_halted(self.journal_path)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

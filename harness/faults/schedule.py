@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from harness.faults.catalogue import Circumstances, injector_for
@@ -16,6 +17,8 @@ from harness.model.plan import Plan, fault_name
 
 _ResultT = TypeVar("_ResultT")
 _FELT_POLL_S = 0.5
+_HALTED_POLL_S = 0.5
+_TELL_THEMSELVES = ("reaper", "abort")
 
 
 class FaultSchedule:
@@ -60,17 +63,21 @@ class FaultSchedule:
     async def _live(self, number: int) -> None:
         fault, name = self._plan.scenario.faults[number], fault_name(number)
         felt = UNKNOWN
-        for window in self._plan.fault_windows_s(number):
+        for repetition, window in enumerate(self._plan.fault_windows_s(number), 1):
             start_ns, end_ns = (self._start_ns + int(s * NS_PER_S) for s in window)
             await self._sleep_until(start_ns)
-            self._note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)
+            if await asyncio.to_thread(self._safety.is_halted):
+                self._note(Kind.NOTE, name, text=f"{name} is not placed: `harness abort` was called")
+                return
+            note = partial(self._note, repetition=repetition) if fault.repeat else self._note
+            note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)
             if fault.surge is not None:
                 await self._surge(fault, name, start_ns, end_ns)
             else:
                 around = Circumstances(name, self._driver, self._plan.target.flags, self._safety)
                 injector = await asyncio.to_thread(injector_for, fault, around)
-                living = LivingFault(fault, name, injector, self._note, felt_before=felt)
-                await living.live(self._sleep_until(end_ns))
+                living = LivingFault(fault, name, injector, note, felt_before=felt)
+                await living.live(self._until_end(end_ns))
                 felt = living.felt
 
     async def _surge(self, fault: Fault, name: str, start_ns: int, end_ns: int) -> None:
@@ -86,6 +93,11 @@ class FaultSchedule:
     def _note(self, what: Kind, name: str, **fields: Value) -> None:
         named = fields if what is Kind.NOTE else {"fault": name, **fields}
         self._emit(Event(self._clock.now_ns(), what, named))
+
+    async def _until_end(self, at_ns: int) -> None:
+        """Wait until *at_ns*, or until somebody calls `harness abort`."""
+        while self._clock.now_ns() < at_ns and not await asyncio.to_thread(self._safety.is_halted):
+            await self._sleep_until(min(at_ns, self._clock.now_ns() + int(_HALTED_POLL_S * NS_PER_S)))
 
     async def _sleep_until(self, at_ns: int) -> None:
         await asyncio.sleep(max(0.0, (at_ns - self._clock.now_ns()) / NS_PER_S))
@@ -161,7 +173,7 @@ class LivingFault:
             raise RollbackError(msg, hint="`harness recover` tries again; then look at the proxy yourself")
         if lifted_by and self._is_applied:
             self._note(Kind.NOTE, self._name, text=f"{self._name} was lifted before its time, by the {lifted_by}")
-        if not (lifted_by == "reaper" and self._is_applied):  # then the reaper has told when
+        if not (lifted_by in _TELL_THEMSELVES and self._is_applied):  # then they have told when
             self._note(Kind.FAULT_UNDONE, self._name, by="harness")
         await asyncio.to_thread(self._injector.settle)
 

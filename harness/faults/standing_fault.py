@@ -44,8 +44,8 @@ class StandingFault(ABC):
 
     def lifted_by(self) -> str:
         """Look into the journal, then at the acts."""
-        if any(self._safety.was_lifted(token) for token, _ in self._written):
-            return "reaper"
+        if by := next((by for token, _ in self._written if (by := self._safety.lifted_by(token))), ""):
+            return by
         return "somebody" if any(act.is_there() is False for _, act in self._written) else ""
 
     def _write(self, act: FaultAct) -> None:

@@ -49,7 +49,7 @@ def test_what_is_marked_done_is_not_outstanding(tmp_path):
 def test_a_lifted_fault_stays_outstanding_and_says_so(tmp_path):
     numbers = written(tmp_path / "undo.jsonl")
     journal = Journal(tmp_path / "undo.jsonl")
-    journal.mark_lifted(numbers[3])
+    journal.mark_lifted(numbers[3], "reaper")
     journal.close()
     assert {entry.number for entry in outstanding(tmp_path / "undo.jsonl") if entry.lifted} == {3}
 

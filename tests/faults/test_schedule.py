@@ -12,7 +12,7 @@ from harness.faults.schedule import FaultSchedule
 from harness.model.clock import NS_PER_MS, NS_PER_S, SteadyClock
 from harness.model.errors import HarnessError, RollbackError
 from harness.model.events import Kind
-from tests.faults.support import LINK, Heard, Somewhere, plan_with
+from tests.faults.support import HANG_GUARD_S, LINK, Heard, Somewhere, plan_with
 
 
 @dataclass
@@ -52,18 +52,33 @@ class Rehearsed:
         self.asked.append("settle")
 
 
+class Journalled:
+    """As much of Safety as the schedule asks itself."""
+
+    def __init__(self):
+        self.halted = False
+
+    def is_halted(self):
+        return self.halted
+
+
 @pytest.fixture
 def rehearse(monkeypatch):
     """Return a schedule of these faults, begun a second ago, whose injectors are the given ones."""
 
-    def make(*injectors, plan=None, heard=None):
+    def make(*injectors, plan=None, heard=None, safety=None):
         heard = Heard() if heard is None else heard
         names = {f"fault-{n + 1}": injector for n, injector in enumerate(injectors)}
         monkeypatch.setattr(schedule_module, "injector_for", lambda _fault, around: names[around.name])
         plan = plan or plan_with(*({"link": LINK, "latency": "1s"} for _ in injectors))
         clock = SteadyClock()
         begun = FaultSchedule(
-            plan, start_ns=clock.now_ns() - NS_PER_S, driver=Somewhere(), emit=heard.append, clock=clock, safety=None
+            plan,
+            start_ns=clock.now_ns() - NS_PER_S,
+            driver=Somewhere(),
+            emit=heard.append,
+            clock=clock,
+            safety=safety or Journalled(),
         )
         return begun, heard
 
@@ -185,7 +200,7 @@ def test_a_rollback_that_fails_outweighs_a_cancellation(rehearse):
     assert isinstance(task.exception(), RollbackError)
 
 
-@pytest.mark.parametrize(("lifted", "undone_events"), [("reaper", 0), ("somebody", 1)])
+@pytest.mark.parametrize(("lifted", "undone_events"), [("reaper", 0), ("abort", 0), ("somebody", 1)])
 def test_a_fault_that_was_lifted_early_is_told_once(lifted, undone_events, rehearse):
     injector = Rehearsed()
     schedule, heard = rehearse(injector, plan=plan_with({"link": LINK, "latency": "1s", "duration": "400ms"}))
@@ -244,3 +259,34 @@ def test_counts_that_nobody_has_stay_unknown():
     assert Felt(connections=1, first_felt_ns=9) + Felt(connections=2, first_felt_ns=4) == Felt(
         connections=3, first_felt_ns=4
     )
+
+
+def test_each_repetition_is_told_and_undone_by_itself(rehearse):
+    repeated = {"link": LINK, "latency": "1s", "duration": "100ms", "repeat": {"every": "200ms", "times": 3}}
+    injector = Rehearsed(counted=Felt(2, 100, 7))
+    schedule, heard = rehearse(injector, plan=plan_with(repeated))
+    asyncio.run(schedule.run())
+    assert injector.asked == ["apply", "confirm", "undo", "settle"] * 3
+    told = [(e.kind, e.fields["repetition"]) for e in heard if e.kind is not Kind.FAULT_FELT]
+    order = (Kind.FAULT_ASKED, Kind.FAULT_APPLIED, Kind.FAULT_UNDONE)
+    assert told == [(kind, number) for number in (1, 2, 3) for kind in order]
+    assert heard.of(Kind.FAULT_FELT)[-1]["connections"] == 6
+
+
+def test_abort_ends_a_fault_and_no_further_one_is_placed(rehearse):
+    endless, later = {"link": LINK, "latency": "1s"}, {"link": LINK, "latency": "1s", "start": "1s"}
+    injectors, safety = [Rehearsed(), Rehearsed()], Journalled()
+    schedule, heard = rehearse(*injectors, plan=plan_with(endless, later, fault_s="600s"), safety=safety)
+
+    async def run():
+        task = asyncio.create_task(schedule.run())
+        await asyncio.sleep(0.2)
+        safety.halted, injectors[0].lifted = True, "abort"
+        await asyncio.wait_for(task, HANG_GUARD_S)
+
+    asyncio.run(run())
+    assert [injector.asked for injector in injectors] == [["apply", "confirm", "undo", "settle"], []]
+    assert [note["text"] for note in heard.of(Kind.NOTE)] == [
+        "fault-1 was lifted before its time, by the abort",
+        "fault-2 is not placed: `harness abort` was called",
+    ]
