@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -12,14 +13,20 @@ from target_stack.kit.call_context import CallContext, current_caller, current_c
 from target_stack.kit.client import ServiceClient
 from target_stack.kit.errors import json_answer
 from target_stack.kit.flags import flags_of_platform
+from target_stack.kit.invoices import INVOICES_PATH
 from target_stack.kit.keys import keys_of_identity
 from target_stack.kit.toolbox import LinkPlan, Toolbox
 from target_stack.services.gateway.admission import Admission
 from target_stack.services.gateway.forward import LAST_RESORT, forward
+from target_stack.services.gateway.strangler import Strangler
+from target_stack.services.gateway.versions import Versions
 
 _PLAN = LinkPlan(attempt_timeout_s=15.0)  # what really bounds a call is the deadline of its route
 _CHECKOUT_S = 1.5
 _OTHER_S = 0.8
+
+Way = Callable[[web.Request, str, float], Awaitable[web.Response]]
+"""How a request is passed on: the request, its route, and the seconds that it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,8 @@ _ROUTES = (
     PublicRoute("GET", "/orders/{id}", "orders"),
     PublicRoute("GET", "/insights/summary", "insights"),
     PublicRoute("GET", "/notifications", "notifications"),
+    PublicRoute("GET", INVOICES_PATH, "billing"),
+    PublicRoute("POST", INVOICES_PATH, "billing", success=201),
 )
 
 
@@ -57,12 +66,23 @@ def build(toolbox: Toolbox) -> Service:
         name: toolbox.client(name, toolbox.settings.required(f"{name.upper()}_URL"), _PLAN)
         for name in ("identity", "catalog", "orders", "insights", "notifications")
     }
-    routes = [_route(public, clients[public.callee], admission) for public in _ROUTES]
+    versions, strangler = Versions(toolbox, flags, clients["catalog"]), Strangler(toolbox, flags)
+    ways: dict[str, Way] = {name: _way_to(client) for name, client in clients.items()}
+    ways |= {"catalog": versions.forward, "billing": strangler.forward}
+    routes = [_route(public, ways[public.callee], admission) for public in _ROUTES]
 
     async def prepare() -> None:
-        await asyncio.gather(keys.load(), flags.start())
+        await asyncio.gather(keys.load(), flags.start(), versions.start())
 
-    return Service([*routes, Route("GET", "/me", _me)], prepare, flags.close, keys, edge=True)
+    async def close() -> None:
+        await versions.close()
+        await flags.close()
+
+    return Service([*routes, Route("GET", "/me", _me)], prepare, close, keys, edge=True)
+
+
+def _way_to(client: ServiceClient) -> Way:
+    return lambda request, route, budget_s: forward(request, route, client, budget_s)
 
 
 async def _me(_request: web.Request) -> web.Response:
@@ -71,30 +91,30 @@ async def _me(_request: web.Request) -> web.Response:
     return json_answer({"tenant": caller.tenant, "subject": caller.subject, "roles": sorted(caller.roles)})
 
 
-def _route(public: PublicRoute, client: ServiceClient, admission: Admission) -> Route:
-    handler = _open_handler(public, client, admission) if public.role is None else _handler(public, client, admission)
+def _route(public: PublicRoute, way: Way, admission: Admission) -> Route:
+    handler = _open_handler(public, way, admission) if public.role is None else _handler(public, way, admission)
     deadline_s = public.budget_s * LAST_RESORT
     return Route(public.method, public.path, handler, public.role, public.success, deadline_s)
 
 
-def _handler(public: PublicRoute, client: ServiceClient, admission: Admission) -> Handler:
+def _handler(public: PublicRoute, way: Way, admission: Admission) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         tenant = current_caller().tenant
         admission.check_rate(tenant)
         async with admission.place(tenant):
-            return await forward(request, public.path, client, public.budget_s)
+            return await way(request, public.path, public.budget_s)
 
     return handle
 
 
-def _open_handler(public: PublicRoute, client: ServiceClient, admission: Admission) -> Handler:
+def _open_handler(public: PublicRoute, way: Way, admission: Admission) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         tenant = _named_tenant(await request.read())
         known = admission.check_login_rate(tenant, request.remote or "")
         context = current_context()
         if context is not None and known:
             set_context(CallContext(context.deadline, named_tenant=tenant))
-        return await forward(request, public.path, client, public.budget_s)
+        return await way(request, public.path, public.budget_s)
 
     return handle
 

@@ -18,7 +18,18 @@ _PASSED_BACK = (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER, hdrs.CACHE_CONTROL, hdrs.WW
 
 async def forward(request: web.Request, route: str, client: ServiceClient, budget_s: float) -> web.Response:
     """Return the callee's answer; raise the 502 when it is out of reach, the 504 when it overslept the last resort."""
-    call = Call(
+    call = await call_of(request, route, budget_s)
+    try:
+        return _passed_back(await client.call(call))
+    except LinkError as failure:
+        if failure.error_type == "timeout":
+            raise ApiError(504, "deadline_exceeded", "the service did not answer in time", retry_after_s=1.0) from None
+        raise ApiError(502, "service_unreachable", "the service is out of reach", retry_after_s=1.0) from None
+
+
+async def call_of(request: web.Request, route: str, budget_s: float) -> Call:
+    """Return the call that passes *request* on."""
+    return Call(
         method=request.method,
         path=request.rel_url.raw_path_qs,
         route=route,
@@ -26,12 +37,6 @@ async def forward(request: web.Request, route: str, client: ServiceClient, budge
         headers=_picked(request.headers, _PASSED_ON),
         deadline=_deadline(budget_s),
     )
-    try:
-        return _passed_back(await client.call(call))
-    except LinkError as failure:
-        if failure.error_type == "timeout":
-            raise ApiError(504, "deadline_exceeded", "the service did not answer in time", retry_after_s=1.0) from None
-        raise ApiError(502, "service_unreachable", "the service is out of reach", retry_after_s=1.0) from None
 
 
 def _deadline(budget_s: float) -> Deadline | None:
