@@ -12,9 +12,11 @@ class TenancyMetrics:
     """One gauge a tenant and model, 1 where it is; one counter a tenant and step of a move."""
 
     def __init__(self, registry: CollectorRegistry, tenants: Iterable[str]) -> None:
-        self.home = Gauge("tenant_home", "1 where the tenant is served from", ["tenant", "tenancy"], registry=registry)
+        self.home = Gauge(
+            "resilience_tenant_home", "1 where the tenant is served from", ["tenant", "tenancy"], registry=registry
+        )
         self.steps = Counter(
-            "tenant_move_steps", "Steps of moves that were done", ["tenant", "step"], registry=registry
+            "resilience_tenant_move_steps", "Steps of moves that were done", ["tenant", "step"], registry=registry
         )
         for tenant in tenants:
             for step in MoveStep:

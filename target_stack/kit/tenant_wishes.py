@@ -19,8 +19,15 @@ from target_stack.kit.tenant_metrics import TenancyMetrics
 from target_stack.kit.tenant_move import MoveFailedError, Mover, MoveStep
 
 Wish = Callable[[str], Tenancy | None]
+TENANCY_FLAG = "tenancy"
+"""Set for one tenant to "silo", say; "configured" leaves it to the other sources."""
 LOOK_EVERY_S = 0.25
 _PAUSE_S = 2.0
+
+
+def wish_of_flag(value: str) -> Tenancy | None:
+    """Return the wish that the flag's value is; None for one that is none."""
+    return next((tenancy for tenancy in Tenancy if tenancy.value == value), None)
 
 
 class WishFile:

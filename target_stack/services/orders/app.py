@@ -13,8 +13,10 @@ from target_stack.kit import outbox
 from target_stack.kit.app import Route, Service, read_json
 from target_stack.kit.call_context import current_caller
 from target_stack.kit.errors import bad_request, json_answer, not_found
+from target_stack.kit.flags import flags_of_platform
 from target_stack.kit.inputs import idempotency_key, int_parameter, is_count, is_sku, text_parameter
 from target_stack.kit.keys import keys_of_identity
+from target_stack.kit.tenant_wishes import TENANCY_FLAG, wish_of_flag
 from target_stack.kit.toolbox import Toolbox
 from target_stack.services.orders.callees import make_callees
 from target_stack.services.orders.domain import OrderDesk
@@ -32,7 +34,10 @@ _ORDER_ID = re.compile(r"ord-[0-9a-f]{32}")
 def build(toolbox: Toolbox) -> Service:
     """Wire the service."""
     database = toolbox.tenant_database(RELATIONS)
-    guide = toolbox.tenant_guide(database)
+    flags = flags_of_platform(toolbox)
+    guide = toolbox.tenant_guide(
+        database, lambda tenant: wish_of_flag(flags.text(TENANCY_FLAG, default="", tenant=tenant))
+    )
     guiding: list[asyncio.Task[None]] = []
     post = Post(toolbox, database)
     store = OrderStore(database, post.announcer, toolbox.clock)
@@ -41,13 +46,14 @@ def build(toolbox: Toolbox) -> Service:
     desk = OrderDesk(store, make_callees(toolbox), post.announcer, toolbox.tasks, toolbox.clock)
 
     async def prepare() -> None:
-        await asyncio.gather(database.open(SCHEMA + outbox.SCHEMA), keys.load())
+        await asyncio.gather(database.open(SCHEMA + outbox.SCHEMA), keys.load(), flags.start())
         post.start()
         guiding.append(asyncio.create_task(guide.run(), name="tenant guide"))
 
     async def close() -> None:
         for task in guiding:
             task.cancel()
+        await flags.close()
         await post.close()
         await database.close()
 

@@ -28,7 +28,9 @@ def wishes(stack, tmp_path, until):
 
 def home_of(stack, tenant):
     homes = ("pool", "bridge", "silo")
-    return next((h for h in homes if stack.metric("orders", "tenant_home", tenant=tenant, tenancy=h) == 1), None)
+    return next(
+        (h for h in homes if stack.metric("orders", "resilience_tenant_home", tenant=tenant, tenancy=h) == 1), None
+    )
 
 
 class Buyers:
@@ -89,7 +91,10 @@ def test_a_kill_in_the_middle_loses_and_doubles_nothing(stack, wishes, after_s, 
     with Buyers(stack, "initech") as buyers:
         time.sleep(0.2)
         wishes.path.write_text(json.dumps({"initech": "silo"}))
-        until(lambda: stack.metric("orders", "tenant_move_steps_total", tenant="initech", step="prepared"), "it moves")
+        until(
+            lambda: stack.metric("orders", "resilience_tenant_move_steps_total", tenant="initech", step="prepared"),
+            "it moves",
+        )
         time.sleep(after_s)
         stack.stop("orders", signal.SIGKILL)
         stack.start("orders", TENANCY_FILE=str(wishes.path))
