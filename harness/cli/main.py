@@ -2,17 +2,51 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 import click
 
-from harness.cli import inspect, run, stack
 from harness.cli.errors import show_error
 from harness.cli.exit_codes import EPILOG
 from harness.model.errors import ExitCode, HarnessError
 
+_COMMANDS: Mapping[str, str] = {
+    "run": "harness.cli.run:run",
+    "list": "harness.cli.inspect:list_scenarios",
+    "plan": "harness.cli.inspect:plan",
+    "faults": "harness.cli.faults:list_faults",
+    "up": "harness.cli.stack:up",
+    "down": "harness.cli.stack:down",
+    "abort": "harness.cli.abort:abort_runs",
+    "check": "harness.cli.inspect:check",
+    "report": "harness.cli.inspect:report",
+    "recover": "harness.cli.stack:recover",
+    "doctor": "harness.cli.stack:doctor",
+    "proxy": "harness.cli.proxy:proxy",
+    "schema": "harness.cli.inspect:schema",
+}
+"""Where each command is. It is imported when it is called: `abort` must not wait for what `report` needs."""
+
+
+class Commands(click.Group):
+    """The commands, in the order in which people need them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return their names."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
 
 @click.group(
+    cls=Commands,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
@@ -26,21 +60,6 @@ def cli() -> None:
       harness run payment-provider-hang     start the sample stack, break it, get a verdict and a report
       harness run NAME --without PROTECTION show that the protection is needed
     """
-
-
-for command in (
-    run.run,
-    inspect.list_scenarios,
-    inspect.plan,
-    stack.up,
-    stack.down,
-    inspect.check,
-    inspect.report,
-    stack.recover,
-    stack.doctor,
-    inspect.schema,
-):
-    cli.add_command(command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

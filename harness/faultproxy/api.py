@@ -67,8 +67,9 @@ class Api:
     # -- Toxiproxy -----------------------------------------------------------------------------------------------------
 
     async def version(self, _: Request) -> Response:
-        """The version of Toxiproxy whose contract this is."""
-        return Response(200, b'{"version": "%s"}\n' % TOXIPROXY_VERSION.encode(), "application/json;charset=utf-8")
+        """The version of Toxiproxy whose contract this is, and who keeps it."""
+        body = {"version": TOXIPROXY_VERSION, "server": "harness.faultproxy"}
+        return Response(200, json.dumps(body).encode() + b"\n", "application/json;charset=utf-8")
 
     async def metrics(self, _: Request) -> Response:
         """Prometheus text."""

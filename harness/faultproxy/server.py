@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.faultproxy.api import TOXIPROXY_VERSION, Api, parse_population
+from harness.faultproxy.api import TOXIPROXY_VERSION, Api
 from harness.faultproxy.clock import LoopClock
+from harness.faultproxy.config_file import ConfigError, read_config
 from harness.faultproxy.errors import ApiError
-from harness.faultproxy.fields import parse_json
 from harness.faultproxy.http_server import serve_http
 from harness.faultproxy.lease import Lease
 from harness.faultproxy.pipe import Scratch
@@ -88,16 +89,14 @@ class FaultProxy:
             self._server.close()
 
     async def _load_config(self) -> None:
-        path = self._options.config
-        if path is None:
+        if self._options.config is None:
             return
         try:
-            await self._proxies.populate(parse_population(parse_json(path.read_bytes())), lambda _: None)
-        except OSError as problem:
-            raise CannotServeError(f"cannot read config file {path}: {problem.strerror}", EXIT_USAGE) from None
+            await self._proxies.populate(read_config(self._options.config), lambda _: None)
+        except ConfigError as problem:
+            raise CannotServeError(f"config file {problem}", EXIT_USAGE) from None
         except ApiError as problem:
-            exit_code = EXIT_USAGE if problem.status == 400 else EXIT_CANNOT_SERVE
-            raise CannotServeError(f"config file {path}: {problem}", exit_code) from None
+            raise CannotServeError(f"config file {self._options.config}: {problem}", EXIT_CANNOT_SERVE) from None
 
     def _start_healing(self) -> None:
         if not self._proxies.is_healthy() and (self._healing is None or self._healing.done()):
@@ -112,16 +111,23 @@ async def serve(options: Options) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         api = await proxy.start()
-        print(json.dumps({"api": api}), flush=True)
+        print(_ready_line(api), flush=True)
         await stop.wait()
     finally:
         await proxy.close()
 
 
-def main(argv: Sequence[str]) -> int:
+def _ready_line(api: str) -> str:
+    """Return the line that says the API can be called, with Toxiproxy's words for those who wait for them."""
+    host, _, port = api.rpartition(":")
+    words = {"level": "info", "host": host, "port": port, "version": TOXIPROXY_VERSION}
+    return json.dumps({"api": api, **words, "message": "Starting Toxiproxy HTTP server"})
+
+
+def main(argv: Sequence[str], *, command: str = "python -m harness.faultproxy") -> int:
     """Serve as *argv* says; return 0 after a signal, 3 when the API or a proxy cannot listen, 4 for wrong usage."""
     try:
-        options = _parse(argv)
+        options = _parse(argv, command)
     except SystemExit as leaving:
         return EXIT_OK if leaving.code in (0, None) else EXIT_USAGE
     _raise_descriptor_limit()
@@ -134,24 +140,36 @@ def main(argv: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def _parse(argv: Sequence[str]) -> Options:
+def _parse(argv: Sequence[str], command: str) -> Options:
     """Every option is also known with one dash, as toxiproxy-server has it."""
     parser = argparse.ArgumentParser(
-        prog="python -m harness.faultproxy",
-        description="Serve a TCP fault proxy with Toxiproxy's HTTP API.",
+        prog=command,
+        description="Serve a TCP fault proxy with Toxiproxy's HTTP API, in place of toxiproxy-server.",
         epilog="Exit codes: 0 after SIGTERM or SIGINT, 3 an address cannot be had, 4 wrong usage or config file.",
+        allow_abbrev=False,
     )
-    parser.add_argument("--host", "-host", default="127.0.0.1", help="address of the API (default: %(default)s)")
-    parser.add_argument("--port", "-port", type=int, default=_DEFAULT_PORT, help="port of the API, 0 for a free one")
-    parser.add_argument("--config", "-config", default="", help="JSON file with proxies to create at the start")
-    parser.add_argument("--seed", "-seed", type=int, help="seed of toxicity, jitter and slices (default: random)")
-    parser.add_argument("--lease-s", type=_lease_s, default=0.0, help="take the lease at once, for so many seconds")
-    parser.add_argument("-proxy-metrics", "--proxy-metrics", action="store_true", help="accepted; always on")
-    parser.add_argument("-runtime-metrics", "--runtime-metrics", action="store_true", help="accepted; there are none")
-    parser.add_argument("-version", "--version", action="version", version=f"toxiproxy contract {TOXIPROXY_VERSION}")
+    add = parser.add_argument
+    switch: dict[str, Any] = {"nargs": "?", "const": True, "default": False, "type": _switch, "metavar": "true|false"}
+    add("--host", "-host", default="127.0.0.1", help="address of the API (default: %(default)s)")
+    add("--port", "-port", type=int, default=_DEFAULT_PORT, help="port of the API, 0 for a free one (default: 8474)")
+    add("--config", "-config", default="", help="JSON file with proxies to create at the start")
+    add("--seed", "-seed", type=int, help="seed of toxicity, jitter and slices (default: random)")
+    add("--lease-s", type=_lease_s, default=0.0, help="take the lease at once, for so many seconds")
+    add("--proxy-metrics", "-proxy-metrics", **switch, help="accepted; they are always on")
+    add("--runtime-metrics", "-runtime-metrics", **switch, help="accepted; the process has none to tell")
+    add("--version", "-version", action="version", version=f"fault proxy with the API of Toxiproxy {TOXIPROXY_VERSION}")
     given = parser.parse_args(argv)
     seed = random.SystemRandom().getrandbits(63) if given.seed is None else given.seed
     return Options(given.host, given.port, Path(given.config) if given.config else None, seed, given.lease_s)
+
+
+def _switch(text: str) -> bool:
+    """Go's booleans: `-proxy-metrics` and `-proxy-metrics=false`."""
+    if text.lower() in ("1", "t", "true"):
+        return True
+    if text.lower() in ("0", "f", "false"):
+        return False
+    raise argparse.ArgumentTypeError("must be true or false")
 
 
 def _lease_s(text: str) -> float:

@@ -1,7 +1,8 @@
 """The black-box suite speaks to one proxy server over HTTP and TCP only.
 
-It starts the embedded one, or takes any Toxiproxy server: `pytest tests/faultproxy --toxiproxy-url http://HOST:PORT`
-(or TOXIPROXY_URL). Cases marked `better` hold where Toxiproxy 2.12 is known to fail; `embedded` ones need our own API.
+It starts the embedded one, or takes any Toxiproxy server: `pytest tests/faultproxy --server http://HOST:PORT` (or
+TOXIPROXY_URL). Cases marked `better_than_toxiproxy` hold where Toxiproxy 2.12 does not, and say what it does instead;
+`embedded` ones need our own paths or process. Both are skipped on a foreign server.
 """
 
 import http.client
@@ -24,23 +25,29 @@ QUIET_S = 0.05  # how long a socket must stay silent to count as silent; a slow 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--toxiproxy-url", default=os.environ.get("TOXIPROXY_URL"), help="server to test")
+    foreign = os.environ.get("TOXIPROXY_URL")
+    parser.addoption("--server", "--toxiproxy-url", dest="server", default=foreign, help="API of the server to test")
+    minutes = float(os.environ.get("FAULTPROXY_SOAK_MINUTES", "0"))
+    parser.addoption("--soak-minutes", type=float, default=minutes, help="how long to make random calls and traffic")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "better: the embedded proxy is deliberately better than Toxiproxy 2.12 here")
-    config.addinivalue_line("markers", "embedded: needs the embedded proxy's own paths")
+    config.addinivalue_line("markers", "better_than_toxiproxy(why): what Toxiproxy 2.12 does instead")
+    config.addinivalue_line("markers", "embedded: needs the embedded proxy's own paths or process")
 
 
 def _foreign_url(config: pytest.Config) -> str | None:
-    return config.getoption("--toxiproxy-url", default=os.environ.get("TOXIPROXY_URL"))
+    return config.getoption("server", default=os.environ.get("TOXIPROXY_URL"))  # unknown when run from above
 
 
 @pytest.fixture(autouse=True)
 def _fits_the_server(request: pytest.FixtureRequest) -> None:
-    foreign = _foreign_url(request.config)
-    if foreign and any(request.node.get_closest_marker(name) for name in ("better", "embedded")):
-        pytest.skip("only the embedded proxy does this")
+    if not _foreign_url(request.config):
+        return
+    if request.node.get_closest_marker("embedded"):
+        pytest.skip("needs the embedded proxy")
+    if better := request.node.get_closest_marker("better_than_toxiproxy"):
+        pytest.skip(f"Toxiproxy differs: {better.args[0]}")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def error(text, status):
 def test_version_is_json(api):
     reply = api.get("/version")
     assert (reply.status, reply.content_type) == (200, "application/json;charset=utf-8")
-    assert set(reply.json) == {"version"}
+    assert reply.json["version"].startswith("2.")
 
 
 def test_no_proxies_are_an_empty_object(api):
@@ -132,7 +132,7 @@ def test_impossible_listen_address_is_a_server_error(api, listen):
     assert api.get("/proxies").json == {}
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("it takes any text and fails at the first client")
 @pytest.mark.parametrize("upstream", ["nowhere", "a:b:c", "host:", "host:65536"])
 def test_upstream_that_is_no_address_is_refused_at_once(api, upstream):
     reply = api.post("/proxies", {"name": "b", "listen": "127.0.0.1:0", "upstream": upstream})
@@ -214,7 +214,7 @@ def test_malformed_update_changes_nothing(link, api, change):
     assert (api.patch(link.path, change).status, api.get(link.path).json) == (400, before)
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("it is left disabled, or with half of the update")
 @pytest.mark.parametrize(
     "change", [{"listen": "taken"}, {"listen": "taken", "upstream": "localhost:1"}, {"listen": "x"}]
 )
@@ -229,7 +229,7 @@ def test_update_that_cannot_listen_changes_nothing_and_keeps_connections(make_li
     link.open()
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("its own listener is in its way")
 def test_proxy_can_widen_its_own_listen_address(link, api):
     port = link.listen.rpartition(":")[2]
     reply = api.patch(link.path, {"listen": f"0.0.0.0:{port}"})
@@ -310,7 +310,7 @@ def test_population_that_cannot_listen_reports_the_error(link, api):
     assert list(api.get("/proxies").json) == ["a", "link"]
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("the old proxy is gone")
 def test_population_that_cannot_replace_keeps_the_old_proxy(make_link, api):
     link, other = make_link("a"), make_link("b")
     before = api.get(link.path).json
@@ -319,7 +319,7 @@ def test_population_that_cannot_replace_keeps_the_old_proxy(make_link, api):
     link.open()
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("it ignores them silently")
 @pytest.mark.parametrize("path", ["/proxies", "/populate"])
 def test_toxics_of_a_new_proxy_are_honoured(api, path):
     toxic = {"type": "latency", "attributes": {"latency": 5}}
@@ -328,14 +328,14 @@ def test_toxics_of_a_new_proxy_are_honoured(api, path):
     assert [toxic["name"] for toxic in api.get("/proxies/a/toxics").json] == ["latency_downstream"]
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("it ignores them silently")
 @pytest.mark.parametrize("toxics", [[{"type": "none"}], [{"type": "noop"}, {"type": "noop"}], "x", [7]])
 def test_new_proxy_with_bad_toxics_is_refused_whole(api, toxics):
     body = {"name": "a", "listen": "127.0.0.1:0", "upstream": "localhost:1", "toxics": toxics}
     assert (api.post("/proxies", body).status, api.get("/proxies").json) == (400, {})
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("the second one replaces the first")
 def test_population_with_a_name_twice_is_refused_whole(api):
     proxy = {"name": "a", "listen": "127.0.0.1:0", "upstream": "localhost:1"}
     assert (api.post("/populate", [proxy, proxy]).status, api.get("/proxies").json) == (400, {})
@@ -351,7 +351,7 @@ def test_reset_removes_toxics_and_enables_proxies(link, api):
     link.open()
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("it stops there and leaves the rest broken")
 def test_reset_goes_on_past_a_proxy_that_cannot_start(make_link, api):
     first, second = make_link("a"), make_link("b")
     api.patch(first.path, {"enabled": False, "listen": second.listen})

@@ -80,7 +80,7 @@ def test_malformed_toxics_are_refused(link, api, body):
     assert api.get(f"{link.path}/toxics").json == []
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("they end or stall the process")
 @pytest.mark.parametrize(("kind", "attribute"), NAMES.items())
 @pytest.mark.parametrize("value", [-1, 2**63 - 1])
 def test_attributes_that_crash_or_hang_toxiproxy_are_refused(link, api, kind, attribute, value):
@@ -89,13 +89,13 @@ def test_attributes_that_crash_or_hang_toxiproxy_are_refused(link, api, kind, at
     assert (reply.status, api.get(f"{link.path}/toxics").json) == (400, [])
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("they end the process")
 @pytest.mark.parametrize("attributes", [{}, {"average_size": 0}, {"average_size": 5, "size_variation": 6}])
 def test_slices_that_cannot_be_cut_are_refused(link, api, attributes):
     assert api.post(f"{link.path}/toxics", {"type": "slicer", "attributes": attributes}).status == 400
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("it takes any number")
 @pytest.mark.parametrize("toxicity", [-0.1, 1.1, "1", True, 10**400])
 def test_toxicity_is_a_fraction(link, api, toxicity):
     assert api.post(f"{link.path}/toxics", {"type": "noop", "toxicity": toxicity}).status == 400

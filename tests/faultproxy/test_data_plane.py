@@ -40,7 +40,7 @@ def test_bytes_are_exact_both_ways_at_once(link):
         thread.join()
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("it closes both directions")
 def test_half_close_is_kept(link):
     client, server = link.open()
     client.send(b"request")
@@ -51,7 +51,7 @@ def test_half_close_is_kept(link):
     assert client.read_all() == b"response after the request ended"
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("it closes both directions")
 def test_half_close_of_the_server_is_kept(link):
     client, server = link.open()
     server.send(b"banner")
@@ -62,7 +62,7 @@ def test_half_close_of_the_server_is_kept(link):
     assert server.read_all() == b"late word"
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("the other side sees an orderly end")
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_reset_passes_as_reset(link, who):
     client, server = link.open()
@@ -73,7 +73,7 @@ def test_reset_passes_as_reset(link, who):
     assert other.ending() == "RST"
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("the answer can be lost")
 def test_answer_before_a_reset_still_arrives(link):
     """A server that refuses an upload answers, then resets because of the bytes it did not read."""
     client, server = link.open()
@@ -85,7 +85,7 @@ def test_answer_before_a_reset_still_arrives(link):
     assert client.ending() == "RST"
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("the answer can be lost")
 def test_answer_to_an_upload_that_is_still_under_way_arrives_before_the_reset(link):
     client, server = link.open()
     client.fill(BLOB)
@@ -177,7 +177,7 @@ def test_latency_does_not_delay_an_end_without_data(link):
     assert client.ending() == "FIN"
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("an update lets go the chunk that it interrupts, whatever the new latency")
 def test_lower_latency_frees_what_is_held(link, api):
     path = link.add("latency", latency=DAY_MS)
     client, server = link.open()
@@ -208,7 +208,7 @@ def test_toxics_apply_in_order_and_leave_alone(link, api):
     assert client.read(11) == b"through all"
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("removal drops chunks that the destination does not take within 5 s")
 def test_memory_behind_a_latency_is_bounded_and_nothing_is_lost(link, api):
     path = link.add("latency", stream="upstream", latency=DAY_MS)
     client, server = link.open()
@@ -330,7 +330,7 @@ def test_reset_peer_leaves_a_silent_connection_alone(link):
     assert client.is_silent()
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("connections that were open before see an orderly end")
 def test_reset_peer_reaches_connections_that_are_already_open(link):
     client, server = link.open()
     link.add("reset_peer", timeout=0)
@@ -338,7 +338,7 @@ def test_reset_peer_reaches_connections_that_are_already_open(link):
     assert (client.ending(), server.ending()) == ("RST", "RST")
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("the chunk that lit it is lost")
 def test_reset_peer_removed_in_time_costs_nothing(link, api):
     path = link.add("reset_peer", timeout=DAY_MS)
     client, server = link.open()
@@ -431,7 +431,7 @@ def test_raised_toxicity_reaches_an_open_connection(link, api):
     assert client.is_silent()
 
 
-@pytest.mark.better
+@pytest.mark.better_than_toxiproxy("every update tosses the coins of all connections anew")
 def test_lowered_toxicity_frees_an_open_connection(link, api):
     path = link.add("latency", latency=DAY_MS)
     client, server = link.open()
