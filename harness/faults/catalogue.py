@@ -46,6 +46,7 @@ class FaultKind:
     undone: str
     make: Callable[[Fault, Circumstances], Injector]
     missing: Probe = lambda: ""
+    platforms: str = "Linux"
 
 
 def _toxic(fault: Fault, around: Circumstances) -> Injector:
@@ -184,7 +185,7 @@ _KINDS = (
     ),
     FaultKind(
         "clock_shift", "service", "the service's clock is off", "service: orders, clock_shift: -1h", "–", "–",
-        _not_yet("libfaketime"), _clock_shift_missing,
+        _not_yet("libfaketime"), _clock_shift_missing, "Linux, libfaketime",
     ),
     _of_database(
         "drop_index", "drop_index: products_by_tenant", "an index is gone",
@@ -221,6 +222,7 @@ _KINDS = (
         FaultKind(
             name, "link", does, f"{_LINK}, {example}", "the kernel counts the packets that it dropped",
             "the kernel knows the table no more", _kernel, partial(why_kernel_lacks, sample),
+            "Linux, root (CAP_NET_ADMIN), nftables",
         )
         for name, does, example, sample in (
             ("packet_loss", "the kernel drops packets at random, both ways", "packet_loss: 5%", LOSS_SAMPLE),

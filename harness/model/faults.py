@@ -248,7 +248,7 @@ LINK_KINDS = (*TOXICS, *HTTP_KINDS, "down", *KERNEL_KINDS)
 SERVICE_KINDS = (*PROCESS_KINDS, *DATABASE_KINDS, *BROKER_KINDS)
 KINDS = (*LINK_KINDS, *SERVICE_KINDS, "flag", "surge")
 
-_RAMPED = frozenset({"latency", "delay", "bandwidth"})
+RAMPED = frozenset({"latency", "delay", "bandwidth"})
 
 
 class Fault(Spec):
@@ -375,8 +375,8 @@ class Fault(Spec):
             raise ValueError(msg)
 
     def _times_fit(self, kind: str) -> None:
-        if self.ramp and kind not in _RAMPED:
-            msg = f"{kind} has no ramp; {', '.join(sorted(_RAMPED))} have"
+        if self.ramp and kind not in RAMPED:
+            msg = f"{kind} has no ramp; {', '.join(sorted(RAMPED))} have"
             raise ValueError(msg)
         if self.repeat is None:
             return

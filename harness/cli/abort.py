@@ -1,0 +1,40 @@
+"""`harness abort`: the emergency stop. It imports little: it must be done within two seconds."""
+
+from pathlib import Path
+
+import click
+
+from harness.cli.exit_codes import EPILOG
+from harness.faults.abort import Aborted, abort, abortable
+from harness.model.errors import ExitCode, UsageError
+
+
+@click.command("abort", epilog=EPILOG)
+@click.argument("run", required=False)
+@click.option("--keep-running", is_flag=True, help="Lift the faults only; no further one is placed, the run goes on.")
+@click.pass_context
+def abort_runs(context: click.Context, run: str | None, keep_running: bool) -> None:
+    """End all faults of live runs now, and the runs, from any terminal; or only of RUN (an id, a part of it, a folder).
+
+    It does not need the harness for that, which may hang: faults are undone from here, and looked for afterwards.
+    """
+    runs = abortable(run)
+    if not runs and run is not None and not Path(run).exists() and not Path("runs", run).exists():
+        msg = f"no live run is called {run!r}"
+        raise UsageError(msg, hint="without a name it ends all of them")
+    aborted = abort(runs, keep_running=keep_running)
+    for one in aborted:
+        _tell(one)
+    if not aborted:
+        click.echo("nothing is live, and no fault is left")
+    context.exit(ExitCode.HELD if all(one.is_clean for one in aborted) else ExitCode.NOT_ROLLED_BACK)
+
+
+def _tell(one: Aborted) -> None:
+    for fault in one.gone:
+        click.echo(f"{one.run_id}: gone: {fault}")
+    for cause in one.left:
+        click.echo(f"{one.run_id}: NOT undone: {cause}")
+    if not one.gone and not one.left:
+        click.echo(f"{one.run_id}: no fault is in place")
+    click.echo(f"{one.run_id}: {one.ending.value}")
