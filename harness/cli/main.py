@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, str] = {
     "report": "harness.cli.inspect:report",
     "recover": "harness.cli.stack:recover",
     "doctor": "harness.cli.stack:doctor",
+    "proxy": "harness.cli.proxy:proxy",
     "schema": "harness.cli.inspect:schema",
 }
 """Where each command is. It is imported when it is called: `abort` must not wait for what `report` needs."""
