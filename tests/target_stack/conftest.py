@@ -299,7 +299,8 @@ class Stack:
             **self._links_of(service),
             **extra,
         }
-        command = [sys.executable, *TARGET["services"][service]["command"][1:]]
+        words = [word for word in TARGET["services"][service]["command"][1:] if word != "target_stack.supervisor"]
+        command = [sys.executable, *words]  # without its supervisor: tests kill and pause the service itself
         with self.log_of(service).open("ab") as log:
             self.processes[service] = subprocess.Popen(
                 command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
