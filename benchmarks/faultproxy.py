@@ -1,10 +1,13 @@
-"""What the fault proxy costs, as ratios to the direct path. Ends in under a minute; prints one table.
+"""What the fault proxy costs, as ratios to the direct path and to Toxiproxy; prints one table.
 
-    python benchmarks/faultproxy.py [--toxiproxy http://HOST:PORT] [--seconds 0.8] [--rounds 2]
+    python benchmarks/faultproxy.py [--quick] [--rounds 5] [--toxiproxy http://HOST:PORT]
 
-Three processes share the machine: this load generator, a server that answers with as many bytes as it is asked for, and
-the proxy. Paths take turns in short rounds, so that a busy neighbour hurts all of them alike; compare ratios, never
-absolute numbers. CPU is what the proxy process used for 100,000 keep-alive requests.
+Needs wrk and nginx (Debian: `apt-get install wrk nginx-light`): one thread of wrk asks one worker of nginx, which is
+far faster than any proxy between them. All paths take turns in rounds of one second, and each ratio is taken within its
+round, so that a busy neighbour hurts all of them alike; compare ratios, never absolute numbers.
+
+Without --toxiproxy the reference is what Toxiproxy 2.12 reached with wrk on another day and a machine of the same kind
+(2 cores, Debian 12): read "reached" as an estimate then.
 """
 
 import argparse
@@ -12,131 +15,76 @@ import asyncio
 import json
 import os
 import pathlib
+import re
+import resource
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, quantiles
 
-import uvloop
-
-REQUEST_BYTES = 64
 SMALL_BYTES = 200
 BULK_BYTES = 1_000_000
 
 
-class Answer(asyncio.Protocol):
-    """Each 64-byte request starts with the size of its answer."""
-
-    def connection_made(self, transport):
-        self.transport, self.pending = transport, b""
-
-    def data_received(self, data):
-        data = self.pending + data
-        whole = len(data) - len(data) % REQUEST_BYTES
-        for start in range(0, whole, REQUEST_BYTES):
-            self.transport.write(bytes(int(data[start : start + 16])))
-        self.pending = data[whole:]
-
-
-class Ask(asyncio.Protocol):
-    """Sends the next request when the answer to the last is complete."""
-
-    def __init__(self, tally, answer_bytes, *, again):
-        self.tally, self.answer_bytes, self.again = tally, answer_bytes, again
-        self.request = b"%016d" % answer_bytes + b"." * (REQUEST_BYTES - 16)
-
-    def connection_made(self, transport):
-        self.transport, self.missing = transport, self.answer_bytes
-        transport.write(self.request)
-
-    def data_received(self, data):
-        self.missing -= len(data)
-        if self.missing:
-            return
-        self.tally.done += 1
-        if self.tally.over:
-            self.transport.close()
-        elif self.again:
-            self.missing = self.answer_bytes
-            self.transport.write(self.request)
-        else:
-            self.transport.close()
-
-    def connection_lost(self, _):
-        if not self.again and not self.tally.over:
-            self.tally.redial()
-
-
-@dataclass
-class Tally:
-    done: int = 0
-    over: bool = False
-    redial: Callable[[], None] = lambda: None
-
-
 @dataclass(frozen=True)
-class Job:
+class Case:
+    """One way to load a path; `reference` is Toxiproxy's ratio to direct, `wanted` the multiple of it to reach."""
+
     name: str
-    connections: int
-    answer_bytes: int = SMALL_BYTES
-    again: bool = True
-    unit: str = "requests/s"
+    wrk: tuple[str, ...]
+    page: str
+    reference: float
+    wanted: float
 
 
-JOBS = [
-    Job("keep-alive, 1 connection", 1),
-    Job("keep-alive, 16 connections", 16),
-    Job("keep-alive, 64 connections", 64),
-    Job("bulk, 1 MB bodies, 4 connections", 4, BULK_BYTES, unit="MB/s"),
-    Job("connection per request, 16 at once", 16, again=False, unit="connections/s"),
+CASES = [
+    Case("keep-alive, 1 connection", ("-c1",), "small", 0.42, 1.0),
+    Case("keep-alive, 16 connections", ("-c16",), "small", 0.50, 1.0),
+    Case("keep-alive, 64 connections", ("-c64",), "small", 0.37, 1.0),
+    Case("1 MB bodies, 4 connections", ("-c4",), "big", 0.29, 2.0),
+    Case("connection per request, 16", ("-c16", "-H", "Connection: close"), "small", 0.24, 1.4),
 ]
-
-
-async def load(job: Job, address: tuple[str, int], seconds: float) -> float:
-    """Return requests per second."""
-    loop, tally = asyncio.get_running_loop(), Tally()
-
-    async def dial() -> None:
-        await loop.create_connection(lambda: Ask(tally, job.answer_bytes, again=job.again), *address)
-
-    tally.redial = lambda: loop.create_task(dial())
-    await asyncio.gather(*(dial() for _ in range(job.connections)))
-    await asyncio.sleep(0.1)
-    done, started_s = tally.done, time.perf_counter()
-    await asyncio.sleep(seconds)
-    rate = (tally.done - done) / (time.perf_counter() - started_s)
-    tally.over = True
-    await asyncio.sleep(0.05)
-    return rate
 
 
 @dataclass
 class Path:
+    """A way to the server, and what was measured on it: requests per second and the proxy's CPU us per request."""
+
     name: str
-    address: tuple[str, int]
+    port: int
     pid: int | None = None
     rates: dict[str, list[float]] = field(default_factory=dict)
-    cpu_s_per_100k: list[float] = field(default_factory=list)
+    cpu_us: dict[str, list[float]] = field(default_factory=dict)
 
-    def measure(self, job: Job, seconds: float) -> None:
+    def measure(self, case: Case) -> None:
         before_s = cpu_s(self.pid)
-        rate = asyncio.run(load(job, self.address, seconds))
-        self.rates.setdefault(job.name, []).append(rate)
-        if self.pid and job.connections == 64:
-            self.cpu_s_per_100k.append((cpu_s(self.pid) - before_s) / (rate * (seconds + 0.15)) * 100_000)
+        url = f"http://127.0.0.1:{self.port}/{case.page}"
+        command = ["wrk", "-t1", "-d1s", "--timeout", "20s", *case.wrk, url]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        done = int(re.search(r"(\d+) requests in", told)[1])
+        self.rates.setdefault(case.name, []).append(float(re.search(r"Requests/sec:\s*([\d.]+)", told)[1]))
+        self.cpu_us.setdefault(case.name, []).append((cpu_s(self.pid) - before_s) * 1e6 / max(1, done))
+
+    def ratio(self, case: Case, direct: "Path") -> float:
+        """Return the median over the rounds of this rate by the direct one."""
+        return median(a / b for a, b in zip(self.rates[case.name], direct.rates[case.name], strict=True))
 
 
 def cpu_s(pid: int | None) -> float:
-    """User and system time of a process, all its threads."""
-    if pid is None:
-        return 0.0
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9 if pid else 0.0
+
+
+def memory_mb(pid: int) -> float:
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
 def call(api: str, method: str, path: str, body: object = None) -> dict:
@@ -147,32 +95,80 @@ def call(api: str, method: str, path: str, body: object = None) -> dict:
     return json.loads(text) if text else {}
 
 
-def proxied(api: str, label: str, upstream: str, pid: int | None, *, toxic: bool) -> Path:
+@contextmanager
+def proxied(api: str, label: str, port: int, *toxics: dict) -> Iterator[int]:
+    """Make a proxy before *port* for a while; give the port that it listens on."""
     name = f"benchmark-{label}".replace(" ", "-")
-    proxy = call(api, "POST", "/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream})
-    for stream in ("upstream", "downstream") if toxic else ():
-        call(api, "POST", f"/proxies/{name}/toxics", {"type": "latency", "stream": stream})
-    host, _, port = proxy["listen"].rpartition(":")
-    return Path(label, (host, int(port)), pid)
+    body = {"name": name, "listen": "127.0.0.1:0", "upstream": f"127.0.0.1:{port}"}
+    listen = call(api, "POST", "/proxies", body)["listen"]
+    try:
+        for toxic in toxics:
+            call(api, "POST", f"/proxies/{name}/toxics", toxic)
+        yield int(listen.rpartition(":")[2])
+    finally:
+        call(api, "DELETE", f"/proxies/{name}")
+
+
+# -- servers -----------------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
 
 @contextmanager
-def process(*arguments: str) -> Iterator[tuple[int, str]]:
-    """Start a Python process; give its id and its first line."""
-    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as child:
+def running(*command: str, **options: object) -> Iterator[subprocess.Popen]:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as child:
         try:
-            yield child.pid, child.stdout.readline()
+            yield child
         finally:
             child.send_signal(signal.SIGTERM)
 
 
-def serve() -> None:
-    async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(Answer, "127.0.0.1", 0, backlog=1024)
-        print(server.sockets[0].getsockname()[1], flush=True)
-        await asyncio.Event().wait()
+NGINX = """
+worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/log; worker_rlimit_nofile 30000;
+events {{ worker_connections 25000; accept_mutex off; }}
+http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; sendfile on; tcp_nodelay on;
+  open_file_cache max=10; server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}; }} }}
+"""
 
-    uvloop.run(run())
+
+@contextmanager
+def web_server() -> Iterator[int]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        port = free_port()
+        for name, size in (("small", SMALL_BYTES), ("big", BULK_BYTES)):
+            pathlib.Path(folder, name).write_bytes(os.urandom(size))
+        pathlib.Path(folder, "conf").write_text(NGINX.format(folder=folder, port=port))
+        pathlib.Path(folder).chmod(0o755)
+        with running("nginx", "-c", f"{folder}/conf", "-e", f"{folder}/log"):
+            wait_for(port)
+            yield port
+
+
+def wait_for(port: int) -> None:
+    for _ in range(200):
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("nginx does not start")
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+
+def swallow_all(listener: socket.socket) -> None:
+    """Read what a client sends, without an answer."""
+    client, _ = listener.accept()
+    while client.recv(1 << 20):
+        pass
 
 
 def listener_pid(address: str) -> int | None:
@@ -184,48 +180,136 @@ def listener_pid(address: str) -> int | None:
     return next((c.pid for c in connections if c.status == "LISTEN" and c.laddr.port == port), None)
 
 
-def show(paths: list[Path]) -> None:
-    direct, others = paths[0], paths[1:]
-    print(f"{'':36}{'direct':>24}" + "".join(f"{path.name:>20}" for path in others))
-    for job in JOBS:
-        base = median(direct.rates[job.name])
-        shown = base * job.answer_bytes / 1e6 if job.unit == "MB/s" else base
-        ratios = "".join(f"{median(path.rates[job.name]) / base:>20.2f}" for path in others)
-        print(f"{job.name:36}{shown:>10,.0f} {job.unit:13}{ratios}")
-    cpu = (f"{median(path.cpu_s_per_100k):>20.2f}" if path.cpu_s_per_100k else f"{'-':>20}" for path in others)
-    print(f"{'CPU seconds per 100k requests':36}{'':24}{''.join(cpu)}")
+# -- speed -------------------------------------------------------------------------------------------------------------
+
+NOTHING = ({"type": "latency", "stream": "upstream"}, {"type": "latency", "stream": "downstream"})
+
+
+def speed(api: str, pid: int, foreign: str | None, *, rounds: int) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(web_server())
+
+        def path(label: str, api: str, pid: int | None, *toxics: dict) -> Path:
+            return Path(label, stack.enter_context(proxied(api, label, server, *toxics)), pid)
+
+        direct = Path("direct", server)
+        ours = [path("no toxic", api, pid), path("0 ms latency", api, pid, *NOTHING)]
+        theirs: list[Path | None] = [None, None]
+        if foreign:
+            their_pid = listener_pid(foreign)
+            theirs = [path("toxiproxy", foreign, their_pid), path("toxiproxy 0 ms", foreign, their_pid, *NOTHING)]
+        for _ in range(rounds):
+            for case in CASES:
+                for each in (direct, *ours, *filter(None, theirs)):
+                    each.measure(case)
+        show_speed(direct, ours, theirs)
+
+
+def show_speed(direct: Path, ours: list[Path], theirs: list[Path | None]) -> None:
+    print(f"reference: Toxiproxy {'measured now' if theirs[0] else '2.12 as measured on another day'}\n")
+    print("case                        path          direct/s    ours/s  ratio  ref.  ours/ref.  wanted  CPU us")
+    for case in CASES:
+        for mine, other in zip(ours, theirs, strict=True):
+            ratio, reference = mine.ratio(case, direct), other.ratio(case, direct) if other else case.reference
+            rates = [median(path.rates[case.name]) for path in (direct, mine)]
+            reached = "reached" if ratio / reference >= case.wanted else "MISSED"
+            print(
+                f"{case.name:28}{mine.name:12}{rates[0]:10,.0f}{rates[1]:10,.0f}{ratio:7.2f}{reference:6.2f}"
+                f"{ratio / reference:11.2f}{case.wanted:8.1f}{median(mine.cpu_us[case.name]):8.1f}  {reached}"
+            )
+
+
+# -- the rest ----------------------------------------------------------------------------------------------------------
+
+LATENCY_MS = 20
+
+
+def latency_error(api: str) -> None:
+    """32 connections ask one after the other behind a latency; the error is what comes on top of it."""
+
+    async def one(port: int, count: int) -> list[float]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        errors_ms = []
+        for _ in range(count):
+            sent_s = time.perf_counter()
+            writer.write(b"x" * 64)
+            await reader.readexactly(64)
+            errors_ms.append((time.perf_counter() - sent_s) * 1000 - LATENCY_MS)
+        writer.close()
+        return errors_ms
+
+    async def ask() -> list[float]:
+        server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
+        toxic = {"type": "latency", "attributes": {"latency": LATENCY_MS}}
+        upstream = server.sockets[0].getsockname()[1]
+        with proxied(api, "latency", upstream, toxic) as port:
+            rows = await asyncio.gather(*(one(port, 50) for _ in range(32)))
+        server.close()
+        return [error_ms for row in rows for error_ms in row]
+
+    errors_ms = asyncio.run(ask())
+    p50, p99 = median(errors_ms), quantiles(errors_ms, n=100)[98]
+    reached = "reached" if p50 <= 1 and p99 <= 4 else "MISSED"
+    print(f"{LATENCY_MS} ms latency, 32 connections: error p50 {p50:.2f} ms (<= 1), p99 {p99:.2f} ms (<= 4)  {reached}")
+
+
+def many_connections(api: str, pid: int, count: int) -> None:
+    """Hold *count* connections, then ask on every hundredth of them."""
+    request = b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n"
+    before_mb = memory_mb(pid)
+    with web_server() as server, proxied(api, "many", server) as port, ExitStack() as stack:
+        started_s = time.perf_counter()
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(count)]
+        opened_s = time.perf_counter() - started_s
+        answered = 0
+        for client in clients[::100]:
+            client.sendall(request)
+            answered += client.recv(65536).startswith(b"HTTP/1.1 200")
+        held = call(api, "GET", "/harness/links")["benchmark-many"]["open_connections"]
+        grown_mb = memory_mb(pid) - before_mb
+    reached = "reached" if (held, answered) == (count, len(clients[::100])) else "MISSED"
+    print(
+        f"{count:,} connections: {held:,} held, {answered} of {len(clients[::100])} asked answered, "
+        f"opened in {opened_s:.1f} s, {grown_mb * 1000 / count:.1f} kB each  {reached}"
+    )
+
+
+def endless_sender(api: str, pid: int, seconds: float) -> None:
+    """Send as fast as possible through a latency of 4 s; watch the proxy's memory."""
+    toxic = {"type": "latency", "stream": "upstream", "attributes": {"latency": 4000}}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=swallow_all, args=(listener,), daemon=True).start()
+        with proxied(api, "endless", listener.getsockname()[1], toxic) as port:
+            before_mb, most_mb, sent, blob = memory_mb(pid), 0.0, 0, bytes(1 << 20)
+            give_up_s = time.perf_counter() + seconds
+            with socket.create_connection(("127.0.0.1", port), 1) as client:
+                client.settimeout(0.1)
+                while time.perf_counter() < give_up_s:
+                    with suppress(TimeoutError):
+                        sent += client.send(blob)
+                    most_mb = max(most_mb, memory_mb(pid) - before_mb)
+    reached = "reached" if most_mb <= 64 else "MISSED"
+    print(f"endless sender behind 4 s: {sent / 1e6:,.0f} MB sent, {most_mb:.1f} MB of memory added (<= 64)  {reached}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--toxiproxy", help="API of a Toxiproxy server to compare with")
-    parser.add_argument("--seconds", type=float, default=0.8, help="length of one measurement")
-    parser.add_argument("--rounds", type=int, default=2, help="measurements per number; the median counts")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=5, help="measurements per number; the median counts")
+    parser.add_argument("--quick", action="store_true", help="one round, 1,000 connections")
     options = parser.parse_args()
-    if options.serve:
-        serve()
-        return
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    with process(__file__, "--serve") as (_, port), process("-m", "harness.faultproxy", "--port", "0") as (pid, line):
-        api, upstream = json.loads(line)["api"], f"127.0.0.1:{int(port)}"
-        paths = [
-            Path("direct", ("127.0.0.1", int(port))),
-            proxied(api, "no toxic", upstream, pid, toxic=False),
-            proxied(api, "0 ms latency", upstream, pid, toxic=True),
-        ]
-        if options.toxiproxy:
-            foreign = options.toxiproxy.removeprefix("http://").rstrip("/")
-            paths += [proxied(foreign, "toxiproxy", upstream, listener_pid(foreign), toxic=False)]
-            paths += [proxied(foreign, "toxiproxy 0 ms", upstream, None, toxic=True)]
-        for _ in range(options.rounds):
-            for job in JOBS:
-                for path in paths:
-                    path.measure(job, options.seconds)
-        if options.toxiproxy:
-            for label in ("toxiproxy", "toxiproxy-0-ms"):
-                call(foreign, "DELETE", f"/proxies/benchmark-{label}")
-        show(paths)
+    if missing := [tool for tool in ("wrk", "nginx") if not shutil.which(tool)]:
+        sys.exit(f"not installed: {', '.join(missing)} (Debian: apt-get install wrk nginx-light)")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    foreign = options.toxiproxy and options.toxiproxy.removeprefix("http://").rstrip("/")
+    with running(sys.executable, "-m", "harness.faultproxy", "--port", "0") as proxy:
+        api = json.loads(proxy.stdout.readline())["api"]
+        speed(api, proxy.pid, foreign, rounds=1 if options.quick else options.rounds)
+        print()
+        latency_error(api)
+        many_connections(api, proxy.pid, 1_000 if options.quick else 10_000)
+        endless_sender(api, proxy.pid, 5 if options.quick else 10)
 
 
 if __name__ == "__main__":
