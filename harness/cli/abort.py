@@ -1,12 +1,16 @@
 """`harness abort`: the emergency stop. It imports little: it must be done within two seconds."""
 
+import time
 from pathlib import Path
 
 import click
+import psutil
 
 from harness.cli.exit_codes import EPILOG
-from harness.faults.abort import Aborted, abort, abortable
+from harness.faults.abort import PATIENCE_S, Aborted, abort, abortable
 from harness.model.errors import ExitCode, UsageError
+
+_LEAST_PATIENCE_S = 0.3
 
 
 @click.command("abort", epilog=EPILOG)
@@ -22,7 +26,9 @@ def abort_runs(context: click.Context, run: str | None, keep_running: bool) -> N
     if not runs and run is not None and not Path(run).exists() and not Path("runs", run).exists():
         msg = f"no live run is called {run!r}"
         raise UsageError(msg, hint="without a name it ends all of them")
-    aborted = abort(runs, keep_running=keep_running)
+    age_s = time.time() - psutil.Process().create_time()  # on a busy machine it took us long to get here
+    patience_s = max(_LEAST_PATIENCE_S, PATIENCE_S - age_s)
+    aborted = abort(runs, keep_running=keep_running, patience_s=patience_s)
     for one in aborted:
         _tell(one)
     if not aborted:

@@ -28,7 +28,7 @@ UNDO_LIMIT_S = 0.7
 _SECOND_LOOK_S = 0.15
 _HURRY_S = 0.1
 _REACTS_LIMIT_S = 0.9
-_LIMIT_S = 1.4
+PATIENCE_S = 1.4
 """How long a run may take to end before we no longer wait; its faults are gone by then."""
 _POLL_S = 0.05
 
@@ -58,12 +58,12 @@ class Aborted:
         return not self.left
 
 
-def abort(runs: Sequence[Registered], *, keep_running: bool = False) -> list[Aborted]:
-    """Undo every fault of *runs* and end them, all at the same time, in about two seconds. May be repeated."""
+def abort(runs: Sequence[Registered], *, keep_running: bool = False, patience_s: float = PATIENCE_S) -> list[Aborted]:
+    """Undo every fault of *runs* and end them, all at the same time; wait *patience_s* for the end. May be repeated."""
     if not runs:
         return []
     with ThreadPoolExecutor(len(runs)) as threads:
-        return list(threads.map(lambda run: _abort(run, keep_running=keep_running), runs))
+        return list(threads.map(lambda run: _abort(run, None if keep_running else patience_s), runs))
 
 
 def abortable(named: str | None = None) -> list[Registered]:
@@ -78,18 +78,21 @@ def abortable(named: str | None = None) -> list[Registered]:
     return [run for run in found if named in run.run_id or folder == run.folder]
 
 
-def _abort(run: Registered, *, keep_running: bool) -> Aborted:
+def _abort(run: Registered, patience_s: float | None) -> Aborted:
+    """Abort one run; without patience it goes on."""
     began_s = time.monotonic()
     journal = Path(run.journal)
     _halt(journal)
     before = _numbers(journal)
     lives = run.harness_lives
-    if lives and not keep_running:
+    if lives and patience_s is not None:
         _ask_to_end(run)
     gone, left = _lift(journal)
     if not lives:
         return Aborted(run.run_id, Ending.WAS_DEAD, gone, left)
-    return Aborted(run.run_id, Ending.GOES_ON if keep_running else _end(run, before, began_s), gone, left)
+    if patience_s is None:
+        return Aborted(run.run_id, Ending.GOES_ON, gone, left)
+    return Aborted(run.run_id, _end(run, before, began_s, patience_s), gone, left)
 
 
 # -- its faults --------------------------------------------------------------------------------------------------------
@@ -137,15 +140,15 @@ def _ask_to_end(run: Registered) -> None:
             process.send_signal(signal.SIGTERM)
 
 
-def _end(run: Registered, before: Iterable[int], began_s: float) -> Ending:
+def _end(run: Registered, before: Iterable[int], began_s: float, patience_s: float) -> Ending:
     """Wait until the run has cleared up; kill a harness that does nothing about it."""
     killed = False
     while _is_registered(run):
         waited_s = time.monotonic() - began_s
-        if waited_s > _REACTS_LIMIT_S and not killed and not _reacts(run, before):
+        if waited_s > min(_REACTS_LIMIT_S, patience_s) and not killed and not _reacts(run, before):
             _kill(run)
             killed = True
-        if waited_s > _LIMIT_S:
+        if waited_s > patience_s:
             return Ending.KILLED if killed else Ending.IS_ENDING
         time.sleep(_POLL_S)
     return Ending.KILLED if killed else Ending.ENDED
