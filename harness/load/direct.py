@@ -65,7 +65,8 @@ class DirectDoors:
         return context
 
     def _folder(self, service: str) -> Path:
-        return Path((self.identities or "").replace("{service}", service))
+        """Follow the link once: an identity that is renewed meanwhile must not mix its key with an older certificate."""
+        return Path((self.identities or "").replace("{service}", service)).resolve()
 
 
 def _cause(error: BaseException) -> str:
