@@ -10,6 +10,7 @@ from harness.faultproxy.address import Endpoint, bound_endpoint, is_address_in_u
 from harness.faultproxy.chance import Chance
 from harness.faultproxy.clock import Clock, Timer
 from harness.faultproxy.connection import Connection
+from harness.faultproxy.descriptors import are_scarce_beside, is_scarce
 from harness.faultproxy.dial import Dial
 from harness.faultproxy.direction import Direction
 from harness.faultproxy.errors import ApiError, toxic_exists, toxic_not_found
@@ -135,22 +136,34 @@ class Proxy:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as problem:
-                self._rest_from_accepting(problem)
+                if problem.errno != errno.EBADF:
+                    self._rest_from_accepting(str(problem))
                 return
             client.setblocking(False)
+            scarce = is_scarce(client.fileno())
             self._connect(client)
+            if scarce:
+                self._rest_from_accepting("descriptors are running out; new clients wait")
+                return
 
-    def _rest_from_accepting(self, problem: OSError) -> None:
-        """Out of descriptors: readiness would call again at once and spin."""
-        if self._listener is None or problem.errno == errno.EBADF:
+    def _rest_from_accepting(self, why: str) -> None:
+        """Leave new clients in the queue for a while: readiness would call again at once and spin."""
+        if self._listener is None:
             return
-        print(f"proxy {self.name}: cannot accept: {problem}", file=sys.stderr)
+        print(f"proxy {self.name}: {why}", file=sys.stderr)
         self._plant.readiness.on_readable(self._listener.fileno(), None)
+        self._rest_a_while()
+
+    def _rest_a_while(self) -> None:
         self._rest = self._plant.clock.call_at(self._plant.clock.now_s() + _REST_WHEN_FULL_S, self._accept_again)
 
     def _accept_again(self) -> None:
         self._rest = None
-        if self._listener is not None:
+        if self._listener is None:
+            return
+        if are_scarce_beside(self._listener.fileno()):
+            self._rest_a_while()
+        else:
             self._plant.readiness.on_readable(self._listener.fileno(), self._on_client)
 
     # -- connections -------------------------------------------------------------------------------------------------

@@ -2,10 +2,8 @@
 
 import argparse
 import asyncio
-import contextlib
 import json
 import random
-import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from typing import Any
 from harness.faultproxy.api import TOXIPROXY_VERSION, Api
 from harness.faultproxy.clock import LoopClock
 from harness.faultproxy.config_file import ConfigError, read_config
+from harness.faultproxy.descriptors import raise_limit
 from harness.faultproxy.errors import ApiError
 from harness.faultproxy.http_server import serve_http
 from harness.faultproxy.lease import Lease
@@ -130,7 +129,7 @@ def main(argv: Sequence[str], *, command: str = "python -m harness.faultproxy") 
         options = _parse(argv, command)
     except SystemExit as leaving:
         return EXIT_OK if leaving.code in (0, None) else EXIT_USAGE
-    _raise_descriptor_limit()
+    raise_limit()
     try:
         with asyncio.Runner(loop_factory=ProxyLoop) as runner:
             runner.run(serve(options))
@@ -177,10 +176,3 @@ def _lease_s(text: str) -> float:
     if not 0 < value <= 86_400:
         raise argparse.ArgumentTypeError("must lie between 0 and 86400 seconds")
     return value
-
-
-def _raise_descriptor_limit() -> None:
-    """Two descriptors a connection; the soft limit is often far below what the system allows."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -288,6 +288,21 @@ def test_out_of_descriptors_it_waits_and_goes_on(start_server, make_link):
     eventually(lambda: link.accept().read_all() == b"still there")
 
 
+def test_the_api_answers_while_clients_take_all_descriptors(start_server, make_link):
+    server = start_server()
+    link = make_link("a", server.api)
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    scarce = count_descriptors(server.process.pid) + 40
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (scarce, limits[1]))
+    for _ in range(100):
+        link.dial()
+    eventually(lambda: server.api.get("/harness/links").json["a"]["open_connections"] > 10)
+    link.add("latency", latency=1)
+    assert server.api.post("/reset").status == 204
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+    eventually(lambda: server.api.get("/harness/links").json["a"]["total_connections"] == 100)
+
+
 def test_garbage_on_the_api_port_harms_nobody(api):
     host, _, port = api.address.rpartition(":")
     for garbage in (
