@@ -65,7 +65,7 @@ class DirectDoors:
         return context
 
     def _folder(self, service: str) -> Path:
-        """Follow the link once: an identity that is renewed meanwhile must not mix its key with an older certificate."""
+        """Follow the link once: an identity renewed meanwhile must not mix its key with an older certificate."""
         return Path((self.identities or "").replace("{service}", service)).resolve()
 
 
