@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-KEPT = ("resilience_", "http_", "process_")
+KEPT = ("resilience_", "http_", "process_", "postgres_")
 _DROPPED_ENDINGS = ("_bucket", "_created")
 _DROPPED = frozenset(("process_resident_memory_bytes", "process_cpu_seconds_total"))  # host.py measures these of all
 _LABELS = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
