@@ -99,31 +99,46 @@ class FlagProvider(AbstractProvider):
         return FlagResolutionDetails(found.value, reason=Reason(found.reason.upper()), variant=found.variant)
 
     def resolve_boolean_details(
-        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None  # noqa: ARG002
+        self,
+        flag_key: str,
+        default_value: bool,  # noqa: ARG002 - OpenFeature falls back by itself
+        evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
         """Return a flag that is on or off."""
         return self._details(flag_key, bool, evaluation_context)
 
     def resolve_string_details(
-        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None  # noqa: ARG002
+        self,
+        flag_key: str,
+        default_value: str,  # noqa: ARG002 - OpenFeature falls back by itself
+        evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[str]:
         """Return a flag that names something."""
         return self._details(flag_key, str, evaluation_context)
 
     def resolve_integer_details(
-        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None  # noqa: ARG002
+        self,
+        flag_key: str,
+        default_value: int,  # noqa: ARG002 - OpenFeature falls back by itself
+        evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[int]:
         """Return a flag that counts."""
         return self._details(flag_key, int, evaluation_context)
 
     def resolve_float_details(
-        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None  # noqa: ARG002
+        self,
+        flag_key: str,
+        default_value: float,  # noqa: ARG002 - OpenFeature falls back by itself
+        evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[float]:
         """Return a flag that measures."""
         return self._details(flag_key, float, evaluation_context)
 
     def resolve_object_details(
-        self, flag_key: str, default_value: Any, evaluation_context: EvaluationContext | None = None  # noqa: ARG002
+        self,
+        flag_key: str,
+        default_value: Any,  # noqa: ARG002 - OpenFeature falls back by itself
+        evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Any]:
         """Return a flag that is an object."""
         return self._details(flag_key, dict, evaluation_context)
@@ -133,11 +148,11 @@ class FlagMetrics:
     """What a service knows of its flags."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.connected = Gauge("feature_flags_connected", "1 while the source of flags answers", registry=registry)
-        self.known = Gauge("feature_flags_known", "Flags that have a value", registry=registry)
-        self.changes = Counter("feature_flags_changes", "Revisions seen", registry=registry)
+        self.connected = Gauge("resilience_flags_connected", "1 while the source of flags answers", registry=registry)
+        self.known = Gauge("resilience_flags_known", "Flags that have a value", registry=registry)
+        self.changes = Counter("resilience_flags_changes", "Revisions seen", registry=registry)
         self.fallbacks = Counter(
-            "feature_flags_fallbacks", "Answers from the default in the code", ["flag"], registry=registry
+            "resilience_flags_fallbacks", "Answers from the default in the code", ["flag"], registry=registry
         )
 
 

@@ -49,9 +49,11 @@ class Monolith:
         self._locks = {tenant: asyncio.Lock() for tenant in toolbox.settings.tenants}
         self._known_odd: set[tuple[str, str]] = set()
         registry = toolbox.metrics.registry
-        self._odd = Counter("acl_quarantined", "Records that were kept out", ["tenant"], registry=registry)
-        self._held = Gauge("acl_quarantine_size", "Records in quarantine", ["tenant"], registry=registry)
-        self._corrupt = Gauge("billing_corrupt_rows", "Invoices that make no sense", ["tenant"], registry=registry)
+        self._odd = Counter("resilience_acl_quarantined", "Records that were kept out", ["tenant"], registry=registry)
+        self._held = Gauge("resilience_acl_quarantine_size", "Records in quarantine", ["tenant"], registry=registry)
+        self._corrupt = Gauge(
+            "resilience_billing_corrupt_rows", "Invoices that make no sense", ["tenant"], registry=registry
+        )
         for tenant in toolbox.settings.tenants:
             self._odd.labels(tenant)
         self._rounds: asyncio.Task[None] | None = None

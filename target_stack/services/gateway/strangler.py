@@ -33,9 +33,13 @@ class Strangler:
         self._flags = flags
         self._places = asyncio.Semaphore(_COMPARISONS)
         registry = toolbox.metrics.registry
-        self._routed = Counter("strangler_requests", "Requests by source", ["tenant", "source"], registry=registry)
-        self._compared = Counter("strangler_compared", "Answers compared", ["tenant"], registry=registry)
-        self._mismatches = Counter("strangler_mismatches", "Answers that differ", ["tenant"], registry=registry)
+        self._routed = Counter(
+            "resilience_strangler_requests", "Requests by source", ["tenant", "source"], registry=registry
+        )
+        self._compared = Counter("resilience_strangler_compared", "Answers compared", ["tenant"], registry=registry)
+        self._mismatches = Counter(
+            "resilience_strangler_mismatches", "Answers that differ", ["tenant"], registry=registry
+        )
         for tenant in toolbox.settings.tenants:
             self._compared.labels(tenant)
             self._mismatches.labels(tenant)

@@ -59,9 +59,11 @@ class Versions:
         self._seen = {"stable": Seen(), "canary": Seen()}
         registry = toolbox.metrics.registry
         labels = ["service", "version", "tenant", "status"]
-        self._requests = Counter("release_requests", "Requests by version", labels, registry=registry)
-        self._mismatches = Counter("release_mismatches", "Answers unlike the old version's", registry=registry)
-        self._duration = Histogram("release_request_duration_seconds", "Time", labels[:2], registry=registry)
+        self._requests = Counter("resilience_release_requests", "Requests by version", labels, registry=registry)
+        self._mismatches = Counter(
+            "resilience_release_mismatches", "Answers unlike the old version's", registry=registry
+        )
+        self._duration = Histogram("resilience_release_request_duration_seconds", "Time", labels[:2], registry=registry)
         self._reporting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -37,8 +37,8 @@ class Controller:
         self._applied: int | None = None
         self._wanted = "idle"
         registry = toolbox.metrics.registry
-        self._share = Gauge("release_percent", "Share of the new version", ["name"], registry=registry)
-        self._rollbacks = Counter("release_rollbacks", "Rollbacks", ["name", "reason"], registry=registry)
+        self._share = Gauge("resilience_release_percent", "Share of the new version", ["name"], registry=registry)
+        self._rollbacks = Counter("resilience_release_rollbacks", "Rollbacks", ["name", "reason"], registry=registry)
         self._share.labels(NAME).set(0)
         for reason in ("errors", "latency", "content", "controller_restarted"):
             self._rollbacks.labels(NAME, reason)

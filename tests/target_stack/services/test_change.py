@@ -32,7 +32,7 @@ def flag(stack, until):
 
 
 def routed(stack, source, tenant="acme"):
-    return stack.metric("gateway", "strangler_requests_total", tenant=tenant, source=source) or 0.0
+    return stack.metric("gateway", "resilience_strangler_requests_total", tenant=tenant, source=source) or 0.0
 
 
 def invoice(stack, tenant, cents=1999, key=None):
@@ -70,7 +70,7 @@ def test_invoices_are_equal_wherever_they_come_from_and_none_is_lost_on_the_way(
         keys += [reply.json["idempotency_key"] for reply in replies]
         assert {each["idempotency_key"] for each in listed(stack, "acme")} >= set(keys)
     assert listed(stack, "acme", at="legacy") == listed(stack, "acme", at="billing")
-    assert stack.metric("gateway", "strangler_mismatches_total", tenant="acme") == 0
+    assert stack.metric("gateway", "resilience_strangler_mismatches_total", tenant="acme") == 0
 
 
 def test_a_flag_for_one_tenant_moves_nobody_else(stack, flag, until):
@@ -113,19 +113,19 @@ def test_flags_are_remembered_while_their_source_is_away(stack, flag, until):
     moved_to(stack, until, "billing")
     stack.stop("flags", 9)
     try:
-        until(lambda: stack.metric("gateway", "feature_flags_connected") == 0, "the gateway misses its source")
+        until(lambda: stack.metric("gateway", "resilience_flags_connected") == 0, "the gateway misses its source")
         moved_to(stack, until, "billing")
     finally:
         stack.start("flags")
         stack.wait("flags")
-    until(lambda: stack.metric("gateway", "feature_flags_connected") == 1, "the gateway has its source back")
+    until(lambda: stack.metric("gateway", "resilience_flags_connected") == 1, "the gateway has its source back")
     moved_to(stack, until, "billing")
 
 
 @pytest.mark.parametrize(("defect", "reason"), [("errors", "errors"), ("wrong", "content")])
 def test_a_bad_version_is_taken_back_and_a_sound_one_is_not_touched(stack, flag, until, defect, reason):
     def rollbacks():
-        return stack.metric("release", "release_rollbacks_total", name="catalog", reason=reason)
+        return stack.metric("release", "resilience_release_rollbacks_total", name="catalog", reason=reason)
 
     def browse():
         for _ in range(20):
@@ -144,7 +144,7 @@ def test_a_bad_version_is_taken_back_and_a_sound_one_is_not_touched(stack, flag,
         return rollbacks() > before
 
     until(taken_back, "the new version is taken back", timeout_s=60)
-    assert stack.metric("release", "release_percent", name="catalog") == 0
+    assert stack.metric("release", "resilience_release_percent", name="catalog") == 0
 
 
 @pytest.mark.parametrize("service", KIT_SERVICES)
