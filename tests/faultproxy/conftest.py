@@ -241,6 +241,7 @@ class Link:
     def close_wires(self) -> None:
         for raw in self._raws:
             raw.close()
+        self._raws.clear()
 
     def _keep(self, raw: socket.socket) -> Wire:
         self._raws.append(raw)

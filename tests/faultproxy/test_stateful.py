@@ -1,6 +1,11 @@
-"""Random API calls and traffic against a model: no lost byte, no hang, no stray state."""
+"""Random API calls and traffic against a model: no lost byte, no hang, no stray state, no descriptor left.
+
+A few seconds in the normal suite; `--soak-minutes 10` (or FAULTPROXY_SOAK_MINUTES) goes on for so long.
+"""
 
 import os
+import select
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +39,15 @@ HARMLESS = st.sampled_from(
     ]
 )
 TOXICITIES = st.sampled_from([0, 0.5, 1, 1])
+HOLDING = st.sampled_from(
+    [
+        ("latency", {"latency": 86_400_000}),
+        ("bandwidth", {"rate": 0}),
+        ("slow_close", {"delay": 86_400_000}),
+        ("reset_peer", {"timeout": 86_400_000}),
+    ]
+)
+MUCH = os.urandom(3_000_000)
 SIZES = st.sampled_from([1, 40, 1000, 32 * 1024, 32 * 1024 + 1, 200_000])
 HOSTILE = st.sampled_from([-1, 2**80, 1.5, "9", None, [], {}, True])
 
@@ -150,6 +164,87 @@ def machine(api, make_link, close_wires):
                 assert received == data[: len(received)]
                 assert len(received) == size or not self._is_open(wire)
 
+        @rule(wire=wires, size=SIZES, toxic=HOLDING, stream=STREAMS)
+        def hold_and_release(self, wire, size, toxic, stream):
+            """What a toxic held arrives when it is removed."""
+            if not self._is_open(wire):
+                return
+            name, client, server = wire
+            sender, receiver = (client, server) if stream == "upstream" else (server, client)
+            body = {"name": "holding", "type": toxic[0], "stream": stream, "attributes": toxic[1]}
+            assert api.post(f"/proxies/{name}/toxics", body).status == 200
+            data = os.urandom(size)
+            sent = self._push(sender, data)
+            assert api.delete(f"/proxies/{name}/toxics/holding").status == 204
+            assert receiver.read(sent) == data[:sent]
+
+        @rule(wire=wires, stream=STREAMS, toxic=HARMLESS)
+        def stall(self, wire, stream, toxic):
+            """A peer that does not read holds nobody up, and gets everything when it reads at last."""
+            if not self._is_open(wire):
+                return
+            name, client, server = wire
+            sender, receiver = (client, server) if stream == "upstream" else (server, client)
+            sent = self._push(sender, MUCH)
+            self.add(name, toxic, stream, 1)
+            self.update(name, toxic, stream, 0)
+            self.remove(name, toxic, stream)
+            assert receiver.read(sent) == MUCH[:sent]
+
+        def _push(self, sender, data):
+            """Send what is taken without anybody reading; return how much that was."""
+            sender.raw.setblocking(False)
+            sent = 0
+            while sent < len(data) and select.select([], [sender.raw], [], 0.02)[1]:
+                sent += sender.raw.send(data[sent : sent + 100_000])
+            sender.raw.settimeout(20)
+            return sent
+
+        @rule(wire=consumes(wires), size=SIZES)
+        def talk_half_closed(self, wire, size):
+            """The other direction lives on behind an end of the stream."""
+            if not self._is_open(wire):
+                return
+            _, client, server = wire
+            client.half_close()
+            assert server.read_all() == b""
+            data = os.urandom(size)
+            server.send(data)
+            server.close()
+            assert client.read_all() == data
+
+        @rule(name=st.sampled_from(["a", "b"]), count=st.integers(1, 30), rude=st.booleans())
+        def come_and_go(self, name, count, rude):
+            """Clients that leave at once, some with a reset, leave nothing behind."""
+            self.switch(name, enabled=True)
+            for _ in range(count):
+                client = self.links[name].dial()
+                (client.reset if rude else client.close)()
+            server = self.links[name].listener
+            while select.select([server], [], [], 0.02)[0]:
+                server.accept()[0].close()
+
+        @rule(name=NAMES, moved=st.booleans())
+        def populate(self, name, moved):
+            """A proxy that matches is kept, one with another upstream is replaced."""
+            if name not in self.links:
+                return
+            link = self.links[name]
+            body = {"name": name, "listen": link.listen, "upstream": "127.0.0.1:1" if moved else link.upstream}
+            assert api.post("/populate", [body]).status == 201
+            if moved:
+                assert api.post("/populate", [{**body, "upstream": link.upstream}]).status == 201
+                self.toxics[name], self.enabled[name] = {}, True
+
+        @rule()
+        def dead_upstream(self):
+            """Nobody listens there: the client is told, and that is all."""
+            body = {"name": "dead", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}
+            host, _, port = api.post("/proxies", body).json["listen"].rpartition(":")
+            with socket.create_connection((host, int(port)), 20) as client, suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+            assert api.delete("/proxies/dead").status == 204
+
         @rule(wire=consumes(wires), how=st.sampled_from(["half_close", "reset", "close"]))
         def hang_up(self, wire, how):
             _, client, server = wire
@@ -181,10 +276,11 @@ def machine(api, make_link, close_wires):
 
 
 @pytest.mark.embedded
-def test_random_calls_and_traffic(start_server, make_link):
+def test_random_calls_and_traffic(start_server, make_link, pytestconfig):
     server = start_server("--seed", "1")
     api, links = server.api, []
     descriptors_before = count_descriptors(server)
+    over_s = time.monotonic() + 60 * pytestconfig.getoption("soak_minutes", default=0)
 
     def make(name):
         links.append(make_link(name, api))
@@ -194,23 +290,31 @@ def test_random_calls_and_traffic(start_server, make_link):
         for link in links:
             link.close_wires()
 
-    run_state_machine_as_test(
-        machine(api, make, close_wires),
-        settings=settings(
-            max_examples=int(os.environ.get("FAULTPROXY_EXAMPLES", "40")),
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    close_wires()
-    for name in api.get("/proxies").json:
-        api.delete(f"/proxies/{name}")
-    give_up = time.monotonic() + 20  # the last sockets close when their peers' ends have been read
-    most = descriptors_before + MOST_SPARE_DESCRIPTORS
-    while count_descriptors(server) > most and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert count_descriptors(server) <= most
+    rounds = 0
+    while not rounds or time.monotonic() < over_s:
+        run_state_machine_as_test(
+            machine(api, make, close_wires),
+            settings=settings(
+                max_examples=20,
+                stateful_step_count=30,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        rounds += 1
+        close_wires()
+        for link in links:
+            link.listener.close()
+        links.clear()
+        for name in api.get("/proxies").json:
+            api.delete(f"/proxies/{name}")
+        most = descriptors_before + MOST_SPARE_DESCRIPTORS
+        give_up_s = time.monotonic() + 20  # the last sockets close when their peers' ends have been read
+        while count_descriptors(server) > most and time.monotonic() < give_up_s:
+            time.sleep(0.05)
+        assert count_descriptors(server) <= most
+    print(f"{rounds} rounds of 20 runs with 30 steps each")
 
 
 def count_descriptors(server):
