@@ -2,7 +2,7 @@
 
 python -m tests.faults.holder RUN '{"link": …}' '{"api": …, "url": …, "database": …, "pids": […]}' LEASE_S HOLD_S [deaf]
 
-It says "safe", "applied" and "done" on standard output. A deaf one does not react to SIGTERM.
+It says "safe", "applied", "undoing" and "done" on standard output. A deaf one does not react to SIGTERM.
 """
 
 import asyncio
@@ -77,6 +77,7 @@ async def hold(
                 say("applied")
                 await asyncio.sleep(hold_s)
             finally:
+                say("undoing")
                 await asyncio.to_thread(injector.undo)
                 injector.settle()
         except asyncio.CancelledError:
