@@ -62,7 +62,7 @@ class Somewhere:
 
 def make(fault: Fault, *, api: str = "127.0.0.1:1", safety: Safety, places: Somewhere | None = None) -> Injector:
     """Return what makes *fault* real, called fault-1."""
-    return injector_for(fault, Circumstances("fault-1", places or Somewhere(api), PLAN.target.flags or FLAGS, safety))
+    return injector_for(fault, Circumstances("fault-1", places or Somewhere(api), FLAGS, safety))
 
 
 def wait_until(condition: Callable[[], Any], what: str, limit_s: float = HANG_GUARD_S) -> Any:

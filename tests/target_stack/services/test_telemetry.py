@@ -27,6 +27,7 @@ def test_a_checkout_is_one_complete_trace(stack, collector):
         ("orders", "catalog"),
         ("orders", "inventory"),
         ("orders", "payments"),
+        ("orders", "recommendations"),
         ("payments", "provider-b"),
         ("orders", "orders-db"),
         ("catalog", "catalog-db"),
