@@ -57,7 +57,7 @@ def test_a_live_run_loses_its_fault_and_ends(start_holder, proxy):
     assert (ending, left) == (Ending.ENDED, ())
     assert proxy.toxics() == []
     process.communicate(timeout=HANG_GUARD_S)
-    assert process.returncode == 0
+    assert process.returncode in (0, -signal.SIGTERM)  # a second signal may find it with nothing left to undo
     assert outstanding(run / "undo.jsonl") == []
 
 
