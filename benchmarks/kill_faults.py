@@ -96,12 +96,12 @@ def try_it(rig: Any, slot: int, killed: Killed, chance: random.Random) -> Trial:
             hear(listen, "undoing", START_LIMIT_S)
             began_s = time.monotonic()
         else:
-            holder.join()
+            holder.join(GIVE_UP_S)
         if killed is Killed.BOTH and not rig.lapses:
             in_a_process(recover_now, state)
         trial = until_clean(rig, slot, run, began_s, lambda: still_acts(killed, holder, run, Path(state)))
         holder.kill()
-        holder.join()
+        holder.join(GIVE_UP_S)
         in_a_process(recover_now, state)
         return trial
 
@@ -110,7 +110,7 @@ def in_a_process(act: Any, state: str) -> None:
     """Do it in another process, and wait."""
     process = _CONTEXT.Process(target=act, args=(state,))
     process.start()
-    process.join()
+    process.join(START_LIMIT_S)
 
 
 def until_clean(rig: Any, slot: int, run: Path, began_s: float, acts: Any) -> Trial:

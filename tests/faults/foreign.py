@@ -34,6 +34,9 @@ class Foreign(http.server.ThreadingHTTPServer):
         made = {"name": name, "listen": "127.0.0.1:1", "upstream": "127.0.0.1:1", "enabled": True, "toxics": []}
         return self.proxies.setdefault(name, made)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that gave up is what this server is for."""
+
 
 class _Api(http.server.BaseHTTPRequestHandler):
     server: Foreign
