@@ -65,3 +65,39 @@ def test_a_callback_that_raises_is_dropped_and_others_live_on(capsys):
 
     assert watched(scenario) == (1, True)
     assert "RuntimeError: bug" in capsys.readouterr().err
+
+
+def test_what_a_callback_schedules_runs_though_nothing_else_happens():
+    async def scenario(readiness, ours, theirs):
+        loop, calls = asyncio.get_running_loop(), []
+        done = asyncio.Event()
+
+        def on_bytes():
+            calls.append(ours.recv(1))
+            loop.call_soon(calls.append, "soon")
+            loop.call_later(0.001, done.set)
+
+        readiness.on_readable(ours.fileno(), on_bytes)
+        theirs.send(b"x")
+        await done.wait()
+        return calls
+
+    assert watched(scenario) == [b"x", "soon"]
+
+
+def test_a_forgotten_descriptor_can_be_closed_and_its_number_used_again():
+    async def scenario(readiness, ours, theirs):
+        readiness.on_readable(ours.fileno(), lambda: None)
+        number = ours.fileno()
+        readiness.forget(number)
+        ours.close()
+        left, right = socket.socketpair()
+        with left, right:
+            got = asyncio.Event()
+            readiness.on_readable(left.fileno(), got.set)
+            right.send(b"x")
+            await got.wait()
+            readiness.on_readable(left.fileno(), None)
+            return left.fileno() == number
+
+    assert watched(scenario)
