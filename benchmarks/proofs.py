@@ -1,8 +1,8 @@
 """Every scenario's claim, several times intact, and once for each protection whose absence must break it.
 
-    python benchmarks/proofs.py [--times 5] [--quick] [--only intact|without] [SCENARIO ...]
+    python benchmarks/proofs.py [--times 5] [--quick] [--only intact|without] [--keep FOLDER] [SCENARIO ...]
 
-Prints one Markdown row a scenario as it is decided. Exit code 1 if an intact run did not hold, or if a run without a
+Prints one Markdown row a scenario as it is decided. With --keep the recordings stay, else they are removed. Exit code 1 if an intact run did not hold, or if a run without a
 protection did not fail on the check that the scenario names.
 """
 
@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=["intact", "without"])
+    parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
     paths = [path for path in all_scenarios() if path.stem in (asked.scenarios or [path.stem])]
     print("| scenario | intact | without | check that must fail | failed |\n|---|---|---|---|---|")
@@ -37,7 +38,7 @@ def _scenario(path: Path, asked: argparse.Namespace) -> bool:
     scenario = read_scenario_head(path)
     held, told = True, ""
     if asked.only != "without":
-        ends = Counter(_run(path, asked.quick)["verdict"] for _ in range(asked.times))
+        ends = Counter(_run(path, asked)["verdict"] for _ in range(asked.times))
         held, told = ends["held"] == asked.times, ", ".join(f"{n} {how}" for how, n in ends.items())
     proofs = [] if asked.only == "intact" else [_proof(path, check, names, asked) for check, names in scenario.proofs]
     for (_, words), shown in zip(proofs or [(True, "| – | – | – |")], [told, *[""] * len(proofs)], strict=False):
@@ -46,17 +47,18 @@ def _scenario(path: Path, asked: argparse.Namespace) -> bool:
 
 
 def _proof(path: Path, check: str, names: tuple[str, ...], asked: argparse.Namespace) -> tuple[bool, str]:
-    said = _run(path, asked.quick, "--without", ",".join(names))
+    said = _run(path, asked, "--without", ",".join(names))
     failed = sorted({f["check"] for f in said["findings"] if f["status"] == "fail" and f["severity"] == "critical"})
     ok = said["verdict"] == "broken" and check in failed
     return ok, f"| {', '.join(names)} | {check} | {'yes' if ok else 'NO'}: {said['verdict']}, {', '.join(failed)} |"
 
 
-def _run(path: Path, quick: bool, *more: str) -> dict:
-    with tempfile.TemporaryDirectory() as runs:
+def _run(path: Path, asked: argparse.Namespace, *more: str) -> dict:
+    with tempfile.TemporaryDirectory() as removed:
+        runs = str(asked.keep or removed)
         command = [sys.executable, "-m", "harness", "run", str(path), "--json", "--quiet", "--runs", runs, *more]
         ran = subprocess.run(
-            [*command, *(["--quick"] if quick else [])],
+            [*command, *(["--quick"] if asked.quick else [])],
             capture_output=True,
             text=True,
             timeout=RUN_LIMIT_S,

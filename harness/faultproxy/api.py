@@ -8,6 +8,8 @@ from dataclasses import asdict
 
 from harness.faultproxy.errors import ApiError, bad_request_body, missing_field
 from harness.faultproxy.fields import Fields, parse_json
+from harness.faultproxy.http.link_request import parse_link
+from harness.faultproxy.http.wire import parse_rule
 from harness.faultproxy.http_server import Request, Response
 from harness.faultproxy.lease import Lease
 from harness.faultproxy.metrics import render_metrics
@@ -43,6 +45,9 @@ class Api:
             },
             ("harness", "felt"): {"GET": self.felt},
             ("harness", "links"): {"GET": self.links},
+            ("harness", "links", "*"): {"PUT": self.describe_link},
+            ("harness", "rules"): {"GET": self.list_rules, "POST": self.create_rule},
+            ("harness", "rules", "*"): {"GET": self.show_rule, "DELETE": self.delete_rule},
             ("harness", "lease"): {"GET": self.show_lease, "POST": self.renew_lease, "DELETE": self.end_lease},
         }  # fmt: skip
 
@@ -146,12 +151,37 @@ class Api:
     # -- the harness's own ---------------------------------------------------------------------------------------------
 
     async def felt(self, _: Request) -> Response:
-        """Per toxic what it touched; outlives its removal until reset or re-creation."""
+        """Per toxic and rule what it touched; outlives its removal until reset or re-creation."""
         return _json(self._proxies.felt())
 
     async def links(self, _: Request) -> Response:
-        """Per proxy the live counters."""
+        """Per proxy the live counters, and whether it sees single requests."""
         return _json(self._proxies.links())
+
+    async def describe_link(self, request: Request, name: str) -> Response:
+        """Say what a link speaks; connections that open from now on can be seen into."""
+        proxy = self._proxies.get(name)
+        proxy.http.describe(parse_link(parse_json(request.body)))
+        return _json(proxy.http.as_json())
+
+    async def list_rules(self, _: Request) -> Response:
+        """All rules."""
+        return _json([rule.as_json() for rule in self._proxies.rules()])
+
+    async def create_rule(self, request: Request) -> Response:
+        """Make a rule."""
+        rule = parse_rule(parse_json(request.body))
+        self._proxies.add_rule(rule)
+        return _json(rule.as_json(), 201)
+
+    async def show_rule(self, _: Request, name: str) -> Response:
+        """One rule."""
+        return _json(self._proxies.rule(name).as_json())
+
+    async def delete_rule(self, _: Request, name: str) -> Response:
+        """Delete one."""
+        self._proxies.remove_rule(name)
+        return Response(204)
 
     async def show_lease(self, _: Request) -> Response:
         """The lease and its lapses."""
@@ -190,7 +220,11 @@ def parse_population(raw: object) -> list[ProxyRequest]:
 
 def _route_of(path: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split a path into its pattern and the names in it: /proxies/a/toxics/b is (proxies * toxics *) and (a, b)."""
-    if path[:1] != ("proxies",) or "" in path:
+    if "" in path:
+        return path, ()
+    if path[:1] == ("harness",) and len(path) == 3:
+        return (*path[:2], "*"), path[2:]
+    if path[:1] != ("proxies",):
         return path, ()
     pattern = tuple("*" if place % 2 else part for place, part in enumerate(path))
     return pattern, path[1::2]

@@ -3,8 +3,9 @@
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.faultproxy.chance import Chance
 from harness.faultproxy.dial import Dial
@@ -13,6 +14,9 @@ from harness.faultproxy.pipe import Pipe, Scratch
 from harness.faultproxy.readiness import Readiness
 from harness.faultproxy.stage import Ending, Stage, Surroundings
 from harness.faultproxy.toxic import Toxic
+
+if TYPE_CHECKING:
+    from harness.faultproxy.http.relay import Relay
 
 _LINGER_ZERO = struct.pack("ii", 1, 0)  # makes close() send RST
 _MOST_DRAINED_READS = 64
@@ -29,6 +33,12 @@ class Owner(Protocol):
 
     def chance(self, toxic: Toxic, connection_number: int) -> Chance:
         """Return the seeded chance of *toxic* on one connection."""
+
+    def relay(self, up: Pipe, down: Pipe, abort: Callable[[], None]) -> "Relay | None":
+        """Put a relay into both pipes, where the link's requests can be seen."""
+
+    def relay_over(self, relay: "Relay") -> None:
+        """The relay's connection is over."""
 
     def connection_refused(self) -> None:
         """The upstream could not be reached."""
@@ -52,6 +62,7 @@ class Connection:
         "_dial",
         "_owner",
         "_readiness",
+        "_relay",
         "_scratch",
         "_state",
         "_upstream",
@@ -67,6 +78,7 @@ class Connection:
         self._dial: Dial | None = None
         self._state = _State.DIALLING
         self._broken = False
+        self._relay: Relay | None = None
         self.number = number
         self.pipes: dict[Direction, Pipe] = {}
 
@@ -81,6 +93,7 @@ class Connection:
         up = Pipe(self._readiness, self, source=client, destination=upstream, scratch=scratch)
         down = Pipe(self._readiness, self, source=upstream, destination=client, scratch=scratch)
         self.pipes = {Direction.UPSTREAM: up, Direction.DOWNSTREAM: down}
+        self._relay = self._owner.relay(up, down, self.abort)
         for direction in Direction:
             self.arrange(direction)
         for pipe in (up, down):
@@ -160,6 +173,8 @@ class Connection:
             self._readiness.forget(side.fileno())
         for pipe in self.pipes.values():
             pipe.stop()
+        if self._relay is not None:
+            self._owner.relay_over(self._relay)
         for side in self._sockets():
             side.close()
         self._owner.connection_closed(self)

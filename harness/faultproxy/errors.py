@@ -40,6 +40,16 @@ def toxic_exists() -> ApiError:
     return ApiError("toxic already exists", 409)
 
 
+def rule_not_found() -> ApiError:
+    """No rule has this name."""
+    return ApiError("rule not found", 404)
+
+
+def rule_exists() -> ApiError:
+    """A rule, or a toxic of the same proxy, has this name already."""
+    return ApiError("rule already exists", 409)
+
+
 def invalid_stream() -> ApiError:
     """The direction is neither upstream nor downstream."""
     return ApiError("stream was invalid, can be either upstream or downstream", 400)

@@ -36,6 +36,13 @@ class Scratch:
         self.kernel_pipes.close()
 
 
+class Link(Receiver, Protocol):
+    """What sees the bytes before all stages, or after them."""
+
+    next: Receiver
+    is_clear: Callable[[], bool]
+
+
 class Ends(Protocol):
     """The connection as its pipes see it."""
 
@@ -50,9 +57,9 @@ class Pipe:
     """Moves bytes in order, exactly, and with bounded memory. Never waits."""
 
     __slots__ = (
-        "_chokes", "_destination_fd", "_ending", "_ends", "_head", "_kernel_pipes", "_memory", "_outbox", "_readiness",
-        "_reading", "_receive_into", "_richness", "_send", "_source_fd", "_source_open", "_straight", "ended",
-        "received_bytes", "sent_bytes", "source_is_at_end", "stages",
+        "_chokes", "_destination_fd", "_ending", "_ends", "_first", "_head", "_kernel_pipes", "_last", "_memory",
+        "_outbox", "_readiness", "_reading", "_receive_into", "_richness", "_send", "_source_fd", "_source_open",
+        "_straight", "ended", "received_bytes", "sent_bytes", "source_is_at_end", "stages",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +71,8 @@ class Pipe:
         self._source_fd, self._destination_fd = source.fileno(), destination.fileno()
         self._outbox: deque[bytes | memoryview | KernelPipe] = deque()  # what is in a kernel pipe came first
         self._ending: Ending | None = None  # waits behind the outbox
+        self._first: Link | None = None
+        self._last: Link | None = None
         self._head: Receiver = self
         self._straight = True  # no stage wants to see chunks
         self._richness = 0
@@ -75,6 +84,21 @@ class Pipe:
         self.stages: dict[str, Stage[Any]] = {}
         self.received_bytes = 0
         self.sent_bytes = 0
+
+    def lead_first_through(self, link: Link) -> None:
+        """Let *link* see the bytes before all stages."""
+        self._first = link
+        self._link(self.stages)
+
+    def lead_last_through(self, link: Link) -> None:
+        """Let *link* see the bytes after all stages."""
+        self._last = link
+        self._link(self.stages)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the destination has not yet taken all that was sent to it."""
+        return bool(self._outbox)
 
     # -- stages ----------------------------------------------------------------------------------------------------
 
@@ -99,11 +123,12 @@ class Pipe:
     def _link(self, stages: dict[str, Stage[Any]]) -> None:
         self.stages = stages
         receiver: Receiver = self
-        for stage in reversed(stages.values()):
-            stage.next = receiver
-            receiver = stage
+        for part in (self._last, *reversed(stages.values()), self._first):
+            if part is not None:
+                part.next = receiver
+                receiver = part
         self._head = receiver
-        self._straight = not stages
+        self._straight = receiver is self
 
     # -- source ----------------------------------------------------------------------------------------------------
 
@@ -156,11 +181,18 @@ class Pipe:
 
     def _read_for_stages(self) -> None:
         """Chunks bypass stages that would only pass them on, once all are like that."""
-        if all(stage.is_clear() for stage in self.stages.values()):
+        if self._all_are_clear():
             self._straight = True
             self._on_readable()
         elif size := self._receive(self._memory[:CHUNK_BYTES]):
             self._head.feed(bytes(self._memory[:size]))
+
+    def _all_are_clear(self) -> bool:
+        if (self._first is not None and not self._first.is_clear()) or (
+            self._last is not None and not self._last.is_clear()
+        ):
+            return False
+        return all(stage.is_clear() for stage in self.stages.values())
 
     def _receive(self, room: memoryview) -> int:
         """Return how many bytes were read into *room*; 0 when there are none now, or never again."""

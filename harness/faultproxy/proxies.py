@@ -6,8 +6,17 @@ from dataclasses import asdict, dataclass
 
 from harness.faultproxy.address import AddressError, Endpoint, listen_endpoint, split_address
 from harness.faultproxy.direction import Direction
-from harness.faultproxy.errors import ApiError, bad_request_body, missing_field, proxy_exists, proxy_not_found
+from harness.faultproxy.errors import (
+    ApiError,
+    bad_request_body,
+    missing_field,
+    proxy_exists,
+    proxy_not_found,
+    rule_exists,
+    rule_not_found,
+)
 from harness.faultproxy.fields import Fields
+from harness.faultproxy.http.wire import RuleRequest
 from harness.faultproxy.proxy import Plant, Proxy, ProxyChange
 from harness.faultproxy.toxic import ToxicRequest, parse_toxic_request
 
@@ -140,10 +149,11 @@ class Proxies:
         del self._by_name[name]
 
     async def heal(self) -> list[ApiError]:
-        """Remove all toxics, then enable all proxies; return why some could not be enabled."""
+        """Remove all toxics and rules, then enable all proxies; return why some could not be enabled."""
         problems = []
         for proxy in self.sorted():
             proxy.remove_all_toxics()
+            proxy.http.remove_all()
         for proxy in self.sorted():
             try:
                 await self._enable(proxy)
@@ -159,20 +169,50 @@ class Proxies:
                 proxy.enable(endpoint)
 
     def is_healthy(self) -> bool:
-        """Tell whether no proxy has a toxic or is disabled."""
-        return all(proxy.enabled and not proxy.toxics() for proxy in self._by_name.values())
+        """Tell whether no proxy has a toxic or a rule, or is disabled."""
+        return all(proxy.enabled and not proxy.toxics() and not proxy.http.rules for proxy in self._by_name.values())
 
     def forget_felt(self) -> None:
         """Start the evidence anew."""
         for proxy in self._by_name.values():
             proxy.felt.clear()
+            proxy.http.felt.clear()
 
-    def felt(self) -> dict[str, dict[str, dict[str, int | None]]]:
-        """Return per proxy and toxic what it touched."""
-        return {proxy.name: {name: asdict(felt) for name, felt in proxy.felt.items()} for proxy in self.sorted()}
+    def felt(self) -> dict[str, dict[str, dict[str, object]]]:
+        """Return per proxy, and toxic or rule, what it touched."""
+        return {proxy.name: _felt(proxy) for proxy in self.sorted()}
 
-    def links(self) -> dict[str, dict[str, int]]:
-        """Return per proxy its live counters."""
+    # -- rules -------------------------------------------------------------------------------------------------------
+
+    def rules(self) -> list[RuleRequest]:
+        """Return every rule, by proxy and age."""
+        return [rule.request for proxy in self.sorted() for rule in proxy.http.rules.values()]
+
+    def rule(self, name: str) -> RuleRequest:
+        """Return the rule of this name. Raises ApiError (404)."""
+        return self._proxy_with_rule(name).http.rules[name].request
+
+    def add_rule(self, request: RuleRequest) -> None:
+        """Make a rule. Raises ApiError: 404 for its proxy, 409 for a taken name or a link that cannot be seen into."""
+        proxy = self.get(request.proxy)
+        if any(request.name == rule.name for rule in self.rules()) or request.name in proxy.felt:
+            raise rule_exists()
+        proxy.http.add(request)
+
+    def remove_rule(self, name: str) -> None:
+        """Remove a rule; what it held goes on at once. Raises ApiError (404)."""
+        self._proxy_with_rule(name).http.remove(name)
+
+    def _proxy_with_rule(self, name: str) -> Proxy:
+        for proxy in self._by_name.values():
+            if name in proxy.http.rules:
+                return proxy
+        raise rule_not_found()
+
+    # -- view --------------------------------------------------------------------------------------------------------
+
+    def links(self) -> dict[str, dict[str, object]]:
+        """Return per proxy its live counters, and whether it sees single requests."""
         return {proxy.name: _link_counters(proxy) for proxy in self.sorted()}
 
     def close(self) -> None:
@@ -181,7 +221,11 @@ class Proxies:
             proxy.close()
 
 
-def _link_counters(proxy: Proxy) -> dict[str, int]:
+def _felt(proxy: Proxy) -> dict[str, dict[str, object]]:
+    return {**{name: asdict(felt) for name, felt in proxy.felt.items()}, **proxy.http.felt_json()}
+
+
+def _link_counters(proxy: Proxy) -> dict[str, object]:
     up = proxy.links.traffic(Direction.UPSTREAM, proxy.connections)
     down = proxy.links.traffic(Direction.DOWNSTREAM, proxy.connections)
     return {
@@ -190,4 +234,5 @@ def _link_counters(proxy: Proxy) -> dict[str, int]:
         "bytes_up": up.sent_bytes,
         "bytes_down": down.sent_bytes,
         "refused_upstream_dials": proxy.links.refused_upstream_dials,
+        **proxy.http.as_json(),
     }

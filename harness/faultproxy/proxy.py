@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.faultproxy.address import Endpoint, bound_endpoint, is_address_in_use, open_listener
@@ -16,6 +17,8 @@ from harness.faultproxy.direction import Direction
 from harness.faultproxy.errors import ApiError, toxic_exists, toxic_not_found
 from harness.faultproxy.felt import Felt
 from harness.faultproxy.fields import Fields
+from harness.faultproxy.http.link import SeenLink
+from harness.faultproxy.http.relay import Relay
 from harness.faultproxy.links import Links
 from harness.faultproxy.pipe import Pipe, Scratch
 from harness.faultproxy.readiness import Readiness
@@ -54,6 +57,7 @@ class Proxy:
         self.listen = listen
         self.upstream = upstream
         self.links = Links()
+        self.http = SeenLink(name, seed=plant.seed, clock=plant.clock)
         self.felt: dict[str, Felt] = {}
         self.connections: set[Connection] = set()
         self._plant = plant
@@ -92,6 +96,7 @@ class Proxy:
     def close(self) -> None:
         """Stop listening and close every connection."""
         self.stop_listening()
+        self.http.remove_all()
         self._close_connections()
 
     def _listen_at(self, endpoint: Endpoint) -> None:
@@ -176,6 +181,14 @@ class Proxy:
         )
         self.connections.add(connection)
         connection.dial(Dial(plant.loop, plant.readiness, self.upstream))
+
+    def relay(self, up: Pipe, down: Pipe, abort: Callable[[], None]) -> Relay | None:
+        """See `Owner.relay`."""
+        return self.http.join(up, down, abort=abort)
+
+    def relay_over(self, relay: Relay) -> None:
+        """See `Owner.relay_over`."""
+        self.http.part(relay)
 
     def connection_refused(self) -> None:
         """See `Owner.connection_refused`."""

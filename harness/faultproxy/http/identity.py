@@ -1,0 +1,68 @@
+"""Whose certificates a link shows, read again whenever the folder that holds them changes."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class NoIdentityError(Exception):
+    """The folder has nothing that can be used, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """TLS as the callee towards the caller, and as the caller towards the callee."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+class LinkIdentity:
+    """The identities of both ends: folders with `cert.pem`, `key.pem` and `ca.pem`, or links to such folders."""
+
+    def __init__(self, caller: Path, callee: Path) -> None:
+        self._folders = caller, callee
+        self._seen: tuple[tuple[Path, int], ...] = ()
+        self._contexts: Contexts | None = None
+
+    def contexts(self) -> Contexts:
+        """Return contexts with what lies there now. Raises NoIdentityError."""
+        try:
+            versions = [folder.resolve(strict=True) for folder in self._folders]  # once: files of the same version
+            seen = tuple((version, (version / "cert.pem").stat().st_mtime_ns) for version in versions)
+            if self._contexts is None or seen != self._seen:
+                self._contexts = Contexts(_server_context(versions[1]), _client_context(versions[0]))
+                self._seen = seen
+        except FileNotFoundError as problem:
+            msg = f"there is no identity at {problem.filename}"
+            raise NoIdentityError(msg) from None
+        except (OSError, ssl.SSLError) as problem:
+            msg = f"the identity cannot be read: {problem}"
+            raise NoIdentityError(msg) from None
+        return self._contexts
+
+
+def _server_context(folder: Path) -> ssl.SSLContext:
+    """A caller must show a certificate: the proxy shows the caller's on, and must not lend it to anybody else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.num_tickets = 0  # a resumed session would outlive the certificate that opened it
+    return _load(context, folder)
+
+
+def _client_context(folder: Path) -> ssl.SSLContext:
+    return _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), folder)
+
+
+def _load(context: ssl.SSLContext, folder: Path) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(folder / "ca.pem")
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+def names_of(tls: ssl.SSLObject) -> list[str]:
+    """Return the DNS names of the peer's certificate."""
+    certificate = tls.getpeercert() or {}
+    names: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
+    return [name for kind, name in names if kind == "DNS"]
