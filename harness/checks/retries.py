@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from harness.checks.bounds import block_count, blocks_of
 from harness.checks.calls import Calls
 from harness.checks.facts import Facts
+from harness.checks.gaps import judge_gaps
 from harness.checks.ids import hex_of
 from harness.model.finding import Cause, Evidence, Finding, Status, Window
 from harness.model.scenario import Phase, RetriesCheck
@@ -21,10 +22,16 @@ def retries(facts: Facts, spec: RetriesCheck) -> Iterable[Finding]:
     """Judge attempts per call: by the attempts' numbers, else by how many more one span makes than in the baseline."""
     window = facts.phase(Phase.FAULT)
     attempts = facts.calls_in(spec.link, window)
+    if spec.backoff is not None:
+        yield judge_gaps(spec.link, spec.backoff, attempts, window)
+    yield _judge_number(facts, spec, attempts, window)
+
+
+def _judge_number(facts: Facts, spec: RetriesCheck, attempts: Calls, window: Window) -> Finding:
     if _are_numbered(facts, spec.link):
-        return [_finding(facts, spec, _Tries(attempts, attempts.attempt == 0), window)]
+        return _finding(facts, spec, _Tries(attempts, attempts.attempt == 0), window)
     usual = _calls_per_parent(facts.calls(spec.link).begun_in(facts.phase(Phase.BASELINE)))
-    return [_finding(facts, spec, _Tries(attempts, _first_of_parent(attempts), usual), window)]
+    return _finding(facts, spec, _Tries(attempts, _first_of_parent(attempts), usual), window)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 
 from harness.drivers.process import Launch, Nursery, Running, exit_words, tail_of
 from harness.model.errors import TargetError
+from harness.model.target import Protocol, Target, ends_of
 
 NAME = "fault-proxy"
 _START_LIMIT_S = 15.0
@@ -43,6 +45,30 @@ async def make_links(api: str, upstreams: Mapping[str, str]) -> dict[str, str]:
     wanted = [{"name": name, "listen": "127.0.0.1:0", "upstream": upstream} for name, upstream in upstreams.items()]
     answer = await _call("POST", f"http://{api}/populate", wanted)
     return {proxy["name"]: proxy["listen"] for proxy in answer["proxies"]}
+
+
+async def describe_links(api: str, target: Target, links: Iterable[str], identities: str | None) -> None:
+    """Tell the proxy how *links* are spoken and whose identities they use, so that it can see single requests.
+
+    *identities* is the folder of each {service}'s identity; they may be written later than this is told.
+    """
+    for name in links:
+        speaks = target.links[name].speaks
+        if speaks not in (Protocol.HTTP, Protocol.HTTPS):
+            continue
+        caller, callee = ends_of(name)
+        about: dict[str, object] = {"protocol": speaks.value, "tenant": _how_tenants_are_named(target)}
+        if speaks is Protocol.HTTPS and identities is not None:
+            folders = {
+                end: identities.replace("{service}", who) for end, who in (("caller", caller), ("callee", callee))
+            }
+            about |= {"caller": caller, "callee": callee, "identities": folders}
+        await _call("PUT", f"http://{api}/harness/links/{quote(name, safe='')}", about)
+
+
+def _how_tenants_are_named(target: Target) -> dict[str, str]:
+    named = {"header": target.tenant_header, "claim": target.tenant_claim}
+    return {where: name for where, name in named.items() if name}
 
 
 async def move_upstream(api: str, link: str, upstream: str) -> None:

@@ -6,7 +6,7 @@ ports -> (fault proxy with its links | initdb -> databases) -> services -> ready
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from harness.model.target import READY_TCP, Protocol, ServiceKind, Target, ends_
 HOST = "127.0.0.1"
 _POLITE_S = 4.0  # services drain for two seconds and flush their telemetry for one
 _PORT_TRIES = 4
-_REVIVE_LIMIT_S = 8.0
+_REVIVE_LIMIT_S = 12.0
+_SUPERVISOR_LIMIT_S = 5.0  # then we no longer wait for the service's own supervisor
 
 _MakeLaunch = Callable[[], Launch]
 
@@ -49,8 +50,11 @@ class LocalDriver:
         clock: Clock,
         safety: Guard,
         urgent: asyncio.Event | None = None,
+        looked_into: Iterable[str] | None = None,
     ) -> None:
+        """*looked_into* are the links whose single requests faults may touch, by default all: it costs time on each."""
         self._target = target
+        self._looked_into = list(target.links if looked_into is None else looked_into)
         self._logs = run / "logs-raw"
         self._without = list(without)
         self._seed = seed
@@ -145,16 +149,32 @@ class LocalDriver:
     async def _revive(self, service: str) -> str:
         running = self._nursery.running.get(service)
         try:
-            if running is None or running.code is not None:
-                is_database = self._target.services[service].kind is ServiceKind.POSTGRES
-                launch = self._database_again(service) if is_database else self._service_launch(service, self._links)
-                running = await self._nursery.start(launch)
-            async with aiohttp.ClientSession(trust_env=False) as client:
-                await until_ready(running, self._ask(service, client), port=self._ports[service], host=HOST)
-            running.is_expected_to_end = False
+            if running is not None and running.code is None:
+                if await self._is_ready(running, within_s=_SUPERVISOR_LIMIT_S):
+                    return ""
+                await self._nursery.stop(running, polite_s=0, urgent=self._urgent)
+            running = await self._nursery.start(self._launch_again(service))
+            await self._until_ready(running, limit_s=_REVIVE_LIMIT_S)
         except (TargetError, PortTakenError) as problem:
             return str(problem)
         return ""
+
+    async def _is_ready(self, running: Running, *, within_s: float) -> bool:
+        with contextlib.suppress(TargetError, PortTakenError):
+            await self._until_ready(running, limit_s=within_s)
+            return True
+        return False
+
+    async def _until_ready(self, running: Running, *, limit_s: float) -> None:
+        name = running.launch.name
+        async with aiohttp.ClientSession(trust_env=False) as client:
+            ask = self._ask(name, client)
+            await until_ready(running, ask, port=self._ports[name], host=HOST, limit_s=limit_s)
+        running.is_expected_to_end = False
+
+    def _launch_again(self, service: str) -> Launch:
+        is_database = self._target.services[service].kind is ServiceKind.POSTGRES
+        return self._database_again(service) if is_database else self._service_launch(service, self._links)
 
     def _database_again(self, service: str) -> Launch:
         assert self._data is not None
@@ -206,6 +226,7 @@ class LocalDriver:
         await asyncio.to_thread(self._guard.proxy, self._api)
         upstreams = {link: self._address(ends_of(link)[1]) for link in self._target.links}
         self._links = await fault_proxy.make_links(self._api, upstreams)
+        await fault_proxy.describe_links(self._api, self._target, self._looked_into, self.identities)
         return self._links
 
     async def _make_data(self) -> tuple[Installed, Path] | None:

@@ -96,7 +96,6 @@ def _clock_shift_missing() -> str:
 
 _NO_QUOTA = "the embedded databases share one file system; filling it would hurt others"
 
-_NO_REQUESTS = "the fault proxy does not look into HTTP yet"
 _PROXY_COUNTS = "the proxy counts connections and bytes"
 _RULE_COUNTS = "the proxy counts the requests that the rule touched, by tenant"
 _TOXIC_GONE = "the proxy lists the toxic no more; the link is cut, then the proxy reset, if a removal hangs"
@@ -138,16 +137,7 @@ def _of_toxic(name: str) -> FaultKind:
 
 def _of_request(name: str) -> FaultKind:
     does, example = _HTTP_TELLS[name]
-    return FaultKind(
-        name,
-        "link (HTTP)",
-        does,
-        f"{_LINK}, {example}, {_SCOPE}",
-        _RULE_COUNTS,
-        _RULE_GONE,
-        _request,
-        lambda: _NO_REQUESTS,
-    )
+    return FaultKind(name, "link (HTTP)", does, f"{_LINK}, {example}, {_SCOPE}", _RULE_COUNTS, _RULE_GONE, _request)
 
 
 def _of_service(

@@ -94,11 +94,19 @@ class BulkheadCheck(Spec):
     others_unharmed: bool = True
 
 
+class Backoff(Spec):
+    """Pauses between attempts: full jitter below a ceiling that doubles."""
+
+    first: Duration = Field(description="The ceiling before the second attempt.")
+    longest: Duration = Field(description="Where the ceiling stops to grow.")
+
+
 class RetriesCheck(Spec):
-    """Attempts per call over a link during the fault."""
+    """Attempts per call over a link during the fault, and the pauses between them."""
 
     link: str
     amplification: Bound
+    backoff: Backoff | None = None
 
 
 class TraceCheck(Spec):

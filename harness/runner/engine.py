@@ -22,6 +22,7 @@ from harness.load.process import LoadProcess
 from harness.model.clock import NS_PER_S
 from harness.model.errors import HarnessError, RollbackError, TargetError
 from harness.model.events import Event, Kind
+from harness.model.faults import HTTP_KINDS
 from harness.model.finding import How
 from harness.model.plan import Plan
 from harness.model.scenario import Phase
@@ -107,6 +108,7 @@ async def _run(session: Session, interruption: Interruption, on_progress: Progre
             clock=clock,
             safety=safety,
             urgent=interruption.urgent,
+            looked_into=_links_looked_into(plan),
         )
         undo.push_async_callback(driver.stop)
         began_ns = clock.now_ns()
@@ -148,6 +150,11 @@ async def _run(session: Session, interruption: Interruption, on_progress: Progre
         )
         await _guarded(_phases(session, schedule, start_ns), guards)
         await _drain(load, plan)
+
+
+def _links_looked_into(plan: Plan) -> set[str]:
+    """Only where a fault is about single requests: everywhere else the bytes pass as they are, at less cost."""
+    return {fault.link for fault in plan.scenario.faults if fault.link is not None and fault.kind in HTTP_KINDS}
 
 
 def _load_job(session: Session, driver: LocalDriver, start_ns: int) -> LoadJob:

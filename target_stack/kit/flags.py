@@ -222,8 +222,9 @@ class Flags:
             self._memory.forget()
 
     def _note(self, flag: str, reason: Reason | str | None) -> None:
+        fallbacks = self._metrics.fallbacks.labels(flag)  # there from the first question on, with 0
         if reason in (Reason.DEFAULT, Reason.ERROR):
-            self._metrics.fallbacks.labels(flag).inc()
+            fallbacks.inc()
 
 
 def flags_of_platform(toolbox: Toolbox) -> Flags:

@@ -61,3 +61,52 @@ def test_a_handful_of_calls_decides_nothing(new_run):
 def test_no_call_at_all_is_not_felt(new_run):
     (finding,) = found(all_is_well(new_run(CHECK), but=[QUIET]).read(), "retries")
     assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_FELT)
+
+
+# -- pauses ------------------------------------------------------------------------------------------------------------
+
+PAUSES = {"retries": {"link": PAY, "amplification": "<= 5", "backoff": {"first": "50ms", "longest": "100ms"}}}
+
+
+def paused(written, pause_s):
+    """Write calls that are tried three times, *pause_s*(call, attempt) apart."""
+    all_is_well(written, but=[QUIET])
+    for call in range(40):
+        trace, parent = written.new_id(16), written.new_id(8)
+        start_s = 12 + call / 5
+        for attempt in range(3):
+            start_s += pause_s(call, attempt) if attempt else 0
+            about = {"parent": parent, "link": PAY, "attempt": attempt}
+            written.span(trace, "orders", "client", start_s, 10, **about)
+            start_s += 0.010
+    return next(f for f in found(written.read(), "retries") if f.subject.endswith("pauses"))
+
+
+def evenly(call, attempt, ceiling_s):
+    return ceiling_s(attempt) * ((call * 7 + attempt * 3) % 40) / 40
+
+
+def test_pauses_of_full_jitter_pass(new_run):
+    finding = paused(new_run(PAUSES), lambda call, attempt: evenly(call, attempt, lambda n: 0.05 * n))
+    assert (finding.status, finding.samples) == (Status.PASS, 80)
+
+
+def test_pauses_that_are_always_the_same_fail(new_run):
+    assert paused(new_run(PAUSES), lambda call, attempt: 0.025 * attempt).status is Status.FAIL
+
+
+def test_pauses_beyond_their_ceiling_fail(new_run):
+    finding = paused(new_run(PAUSES), lambda call, attempt: evenly(call, attempt, lambda n: 0.2 * n))
+    assert finding.status is Status.FAIL
+
+
+def test_no_pauses_at_all_fail(new_run):
+    assert paused(new_run(PAUSES), lambda call, attempt: 0.001).status is Status.FAIL
+
+
+def test_without_retries_pauses_are_not_decided(new_run):
+    written = all_is_well(new_run(PAUSES), but=[QUIET])
+    for fifth in range(50):
+        written.call(12 + fifth / 5, 40, link=PAY)
+    pauses = next(f for f in found(written.read(), "retries") if f.subject.endswith("pauses"))
+    assert (pauses.status, pauses.cause) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES)
