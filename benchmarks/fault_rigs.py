@@ -69,6 +69,7 @@ class World:
     def proxy(self, slot: int) -> RealProxy:  # noqa: ARG002
         """Return the embedded proxy of a slot, with a lease of its own."""
         proxy = RealProxy(Echo())
+        proxy.look_into()
         self._on_close.append(proxy.stop)
         return proxy
 
@@ -248,11 +249,9 @@ def rigs_of(world: World, slots: int) -> tuple[dict[str, Rig], dict[str, str]]:
     else:
         where = {"packet_loss": "5%"}
         rigs.append(Rig("packet_loss", {"link": LINK, **where}, lambda n: {"api": world.proxy(n).api}, _tables))
-    if _knows_rules(world):
-        delay = {"link": LINK, "delay": "50ms"}
-        rigs.append(Rig("delay", delay, lambda n: _embedded(world, n), lambda n, _: _rules(world, n), True))
-    else:
-        absent["delay"] = "the embedded proxy knows no rules for single requests"
+    for name, how in (("delay", {"delay": "50ms"}), ("hang", {"hang": True}), ("slow_body", {"slow_body": 100})):
+        fault = {"link": LINK, **how}  # the other kinds for single requests are made and undone alike
+        rigs.append(Rig(name, fault, lambda n: _embedded(world, n), lambda n, _: _rules(world, n), True))
     return {rig.name: rig for rig in rigs}, absent
 
 
@@ -278,10 +277,6 @@ def _embedded(world: World, slot: int) -> dict[str, Any]:
 
 def _down(world: World, slot: int) -> Left:
     return [] if world.proxy(slot).calls.is_enabled(LINK) else ["the link is down"]
-
-
-def _knows_rules(world: World) -> bool:
-    return world.proxy(0).calls._call("GET", "/harness/rules") is not None
 
 
 def _rules(world: World, slot: int) -> Left:

@@ -2,8 +2,8 @@
 
     python benchmarks/proofs.py [--times 5] [--quick] [--only intact|without] [--keep FOLDER] [SCENARIO ...]
 
-Prints one Markdown row a scenario as it is decided. With --keep the recordings stay, else they are removed. Exit code 1 if an intact run did not hold, or if a run without a
-protection did not fail on the check that the scenario names.
+Prints one Markdown row a scenario as it is decided. With --keep the recordings stay, else they are removed.
+Exit code 1 if an intact run did not hold, or if a run without a protection did not fail on the check that it names.
 """
 
 import argparse

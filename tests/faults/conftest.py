@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -68,6 +69,10 @@ class RealProxy:
     def add_link(self, name: str) -> str:
         wanted = {"name": name, "listen": "127.0.0.1:0", "upstream": self._echo.address}
         return self.calls._call("POST", "/proxies", wanted)["listen"]
+
+    def look_into(self, link: str = LINK) -> None:
+        """Let the proxy see single requests of the link."""
+        self.calls._call("PUT", f"/harness/links/{quote(link, safe='')}", {"protocol": "http"})
 
     def toxics(self, link: str = LINK) -> list[str]:
         return [toxic["name"] for toxic in self.calls._call("GET", f"/proxies/{link.replace(' ', '%20')}/toxics")]
