@@ -14,9 +14,12 @@ _MOST_LENGTH_DIGITS = 18
 _LENGTHS = re.compile(rb"\ncontent-length:([^\r\n]*)")
 _CODINGS = re.compile(rb"\ntransfer-encoding:([^\r\n]*)")
 _HEX = re.compile(rb"[0-9A-Fa-f]{1,15}[ \t]*\Z")
+_DUBIOUS = re.compile(
+    rb"\n(?:[ \t]|(?:content-length|transfer-encoding)[^:!#$%&'*+\-.^_`|~0-9a-z])"
+)  # peers differ on it
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) ([^ \r\n]{1,65000}) HTTP/1\.([01])\r\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [^\r\n]*)?\r\n")
-_METHOD_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}(?: [^\r\n]*)?\r?(?:\n|\Z)")
+_LINE_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}(?: [^\r\n]*)?\r?\Z")
 
 
 class MalformedError(Exception):
@@ -157,19 +160,18 @@ class ChunkedBody:
 def find_head(data: bytes, at: int) -> int:
     """Return where the head that starts at *at* ends, 0 while it is incomplete.
 
-    Raises MalformedError for a head that is too long or ends its lines without CR.
+    Raises MalformedError for a head that is too long or ends a line without CR.
     """
-    end = data.find(b"\r\n\r\n", at)
-    if 0 <= end < at + MOST_HEAD_BYTES:
-        return end + 4
-    if end >= 0 or len(data) - at > MOST_HEAD_BYTES or data.find(b"\n\n", at) >= 0:
+    end = data.find(b"\r\n\r\n", at) + 4
+    stop = end if end >= 4 else len(data)
+    if stop - at > MOST_HEAD_BYTES or data.count(b"\n", at, stop) != data.count(b"\r\n", at, stop):
         raise MalformedError
-    return 0
+    return end if end >= 4 else 0
 
 
 def may_begin_request(data: bytes, at: int) -> bool:
     """Tell whether an incomplete head can still become a request; what cannot must not be waited for."""
-    return _METHOD_BEGINS.match(data, at) is not None
+    return (_LINE_BEGINS.match(data, at) or _REQUEST_LINE.match(data, at)) is not None
 
 
 def may_begin_reply(data: bytes, at: int) -> bool:
@@ -189,7 +191,7 @@ class RequestHead:
         self.raw = raw
         self.method: bytes = line[1]
         self.target: bytes = line[2]
-        self.lowered = raw.lower()
+        self.lowered = _lowered(raw)
         self.keeps_alive = _keeps_alive(self.lowered, line[3])
         self._fields: dict[str, str] | None = None
 
@@ -219,7 +221,7 @@ class RequestHead:
 class ReplyHead:
     """A reply's first lines."""
 
-    __slots__ = ("lowered", "raw", "status")
+    __slots__ = ("keeps_alive", "lowered", "raw", "status")
 
     def __init__(self, raw: bytes) -> None:
         line = _STATUS_LINE.match(raw)
@@ -227,7 +229,8 @@ class ReplyHead:
             raise MalformedError
         self.raw = raw
         self.status = int(line[2])
-        self.lowered = raw.lower()
+        self.lowered = _lowered(raw)
+        self.keeps_alive = _keeps_alive(self.lowered, line[1])
 
     @property
     def is_interim(self) -> bool:
@@ -240,7 +243,9 @@ class ReplyHead:
             return None
         lowered = self.lowered
         if b"\ntransfer-encoding:" in lowered:
-            return ChunkedBody() if _last_coding(lowered) == b"chunked" else EndlessBody()
+            if _last_coding(lowered) != b"chunked":
+                raise MalformedError  # some read to the end of the stream, some by the length
+            return ChunkedBody()
         length = _content_length(lowered)
         if length is None:
             return EndlessBody()
@@ -256,6 +261,14 @@ def parse_fields(head: bytes) -> dict[str, str]:
             key, value = name.lower(), value.strip(" \t")
             fields[key] = f"{fields[key]}, {value}" if key in fields else value
     return fields
+
+
+def _lowered(head: bytes) -> bytes:
+    """Return *head* in lower case. Raises MalformedError where its lines are not the same to every reader."""
+    lowered = head.lower()
+    if _DUBIOUS.search(lowered) or head.count(b"\r") != head.count(b"\r\n"):
+        raise MalformedError
+    return lowered
 
 
 def _content_length(lowered: bytes) -> int | None:
