@@ -54,14 +54,18 @@ def _is_full_jitter(shares: NDArray[np.float64], ceilings_s: NDArray[np.float64]
 
 
 def _gaps(attempts: Calls, spec: Backoff) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each pause before a retry, and what it should stay below, seconds both."""
-    order = np.lexsort((attempts.attempt, attempts.parent, attempts.trace[:, 1], attempts.trace[:, 0]))
-    tried = attempts.only(order)
-    follows = (
-        (tried.trace[1:] == tried.trace[:-1]).all(axis=1)
-        & (tried.parent[1:] == tried.parent[:-1])
-        & (tried.attempt[1:] == tried.attempt[:-1] + 1)
-    )
-    gaps_s = (tried.start_ns[1:] - tried.end_ns[:-1])[follows] / NS_PER_S
-    doublings = tried.attempt[1:][follows].astype(np.float64) - 1
-    return gaps_s, np.minimum(spec.longest, spec.first * 2.0**doublings)
+    """Return each pause before a retry, and what it should stay below, seconds both.
+
+    One span may make several calls: a retry follows the attempt before it that ended last.
+    """
+    ends: dict[tuple[int, int, int, int], list[int]] = {}
+    gaps_s, ceilings_s = [], []
+    for row in range(len(attempts)):  # by their start
+        number, start_ns = int(attempts.attempt[row]), int(attempts.start_ns[row])
+        span = (*(int(word) for word in attempts.trace[row]), int(attempts.parent[row]))
+        before = [end_ns for end_ns in ends.get((*span, number - 1), ()) if end_ns <= start_ns]
+        if before:
+            gaps_s.append((start_ns - max(before)) / NS_PER_S)
+            ceilings_s.append(min(spec.longest, spec.first * 2.0 ** (number - 1)))
+        ends.setdefault((*span, number), []).append(int(attempts.end_ns[row]))
+    return np.array(gaps_s), np.array(ceilings_s)

@@ -33,6 +33,15 @@ DO $$ BEGIN
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO tenant_rows;
 END $$
 """
+# Two versions of a service share its database and start at the same time: only the first one makes the tables, for the
+# locks that this takes and those of the other's first writes would end in a deadlock.
+_TABLES_MADE = """
+SELECT pg_advisory_xact_lock(1);
+CREATE TABLE IF NOT EXISTS public.tables_made (schema text PRIMARY KEY, script text NOT NULL);
+"""
+_MARK = """
+INSERT INTO public.tables_made VALUES ($1, $2) ON CONFLICT (schema) DO UPDATE SET script = excluded.script
+"""
 _BYPASSES_RLS = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
 
 
@@ -144,9 +153,7 @@ class Database:
             async with asyncio.timeout(PATIENCE_S):
                 connection = await self._opened().acquire()
                 try:
-                    await connection.execute(script)
-                    if self._step_down:
-                        await connection.execute(_STEP_DOWN.format(schema=schema))
+                    await _make_tables(connection, script, schema)
                 finally:
                     await self._pool.release(connection)
 
@@ -185,9 +192,7 @@ class Database:
             )
         try:
             async with pool.acquire() as connection:
-                await connection.execute(schema)
-                if await connection.fetchval(_BYPASSES_RLS):
-                    await connection.execute(_STEP_DOWN.format(schema="public"))
+                if await _make_tables(connection, schema, "public"):
                     self._step_down = "SET LOCAL ROLE tenant_rows;"
         except BaseException:
             pool.terminate()
@@ -264,6 +269,19 @@ def _take(tenant: str, seat: Seat) -> str:
     return (
         f"{path}; SELECT pg_advisory_xact_lock_shared({lock}); SELECT set_config('app.leaving', leaving, true) {here}"
     )
+
+
+async def _make_tables(connection: Any, script: str, schema: str) -> bool:
+    """Run *script* unless just this one made the tables of *schema*; tell whether transactions must step down."""
+    async with connection.transaction():
+        await connection.execute(_TABLES_MADE)
+        steps_down = bool(await connection.fetchval(_BYPASSES_RLS))
+        if script != await connection.fetchval("SELECT script FROM public.tables_made WHERE schema = $1", schema):
+            await connection.execute(script)
+            if steps_down:
+                await connection.execute(_STEP_DOWN.format(schema=schema))
+            await connection.execute(_MARK, schema, script)
+    return steps_down
 
 
 async def _nothing_to_reset(_connection: object) -> None:

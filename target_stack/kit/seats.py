@@ -126,7 +126,7 @@ def tables(schema: str, script: str, relations: tuple[Relation, ...]) -> str:
     """Return the script that makes everything a place needs, the service's own tables by *script*."""
     triggers = "".join(_TRIGGER.format(relation=each.name, key=", ".join(each.key)) for each in relations)
     made = "" if schema == "public" else f'CREATE SCHEMA IF NOT EXISTS "{schema}";'
-    return f'BEGIN; {made} SET LOCAL search_path = "{schema}"; {script} {_TABLES} {triggers} COMMIT;'
+    return f'{made} SET LOCAL search_path = "{schema}"; {script} {_TABLES} {triggers}'
 
 
 async def read_seat(transaction: Transaction) -> SeatRow | None:

@@ -91,6 +91,17 @@ def test_pauses_of_full_jitter_pass(new_run):
     assert (finding.status, finding.samples) == (Status.PASS, 80)
 
 
+def test_a_span_that_makes_several_calls_mixes_no_pauses(new_run):
+    written = all_is_well(new_run(PAUSES), but=[QUIET])
+    for call in range(40):
+        trace, parent, start_s = written.new_id(16), written.new_id(8), 12 + call / 5
+        pause_s = 0.05 * (call % 20) / 20
+        for attempt, at_s in ((0, start_s), (1, start_s + 0.01 + pause_s), (0, start_s + 0.09)):
+            written.span(trace, "orders", "client", at_s, 10, parent=parent, link=PAY, attempt=attempt)
+    pauses = next(f for f in found(written.read(), "retries") if f.subject.endswith("pauses"))
+    assert (pauses.status, pauses.samples) == (Status.PASS, 40)
+
+
 def test_pauses_that_are_always_the_same_fail(new_run):
     assert paused(new_run(PAUSES), lambda call, attempt: 0.025 * attempt).status is Status.FAIL
 

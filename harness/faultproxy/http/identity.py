@@ -33,8 +33,8 @@ class LinkIdentity:
             if self._contexts is None or seen != self._seen:
                 self._contexts = Contexts(_server_context(versions[1]), _client_context(versions[0]))
                 self._seen = seen
-        except FileNotFoundError as problem:
-            msg = f"there is no identity at {problem.filename}"
+        except FileNotFoundError as problem:  # Python's ssl does not say which file
+            msg = f"there is no identity at {problem.filename or ' or '.join(map(str, self._folders))}"
             raise NoIdentityError(msg) from None
         except (OSError, ssl.SSLError) as problem:
             msg = f"the identity cannot be read: {problem}"
@@ -57,7 +57,7 @@ def _client_context(folder: Path) -> ssl.SSLContext:
 def _load(context: ssl.SSLContext, folder: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(folder / "ca.pem")
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem", password="")  # never ask at the terminal
     return context
 
 

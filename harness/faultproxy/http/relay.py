@@ -90,9 +90,12 @@ class Relay:
             self.requests.next.feed(bytes(exchange.copy))
 
     def go_opaque(self) -> None:
-        """These bytes cannot be framed: from here on they are only passed on, both ways."""
-        self.requests.go_opaque()
+        """Replies can be told apart no more: from here on bytes are only passed on, both ways."""
         self.replies.go_opaque()
+        self.outstanding.clear()
+        self.requests.go_opaque()
+        if not self.requests.is_waiting:
+            self.requests.go_on()
 
     def rules_changed(self) -> None:
         """A rule is gone: what it held goes on at once."""

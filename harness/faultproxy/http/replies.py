@@ -8,6 +8,7 @@ from harness.faultproxy.stage import Ending, Flow, Receiver
 
 if TYPE_CHECKING:
     from harness.faultproxy.http.relay import Relay
+    from harness.faultproxy.http.treatment import Treatment
 
 _MOST_PENDING_BYTES = 64 * 1024
 
@@ -45,30 +46,32 @@ class Replies:
 
     def end(self, ending: Ending) -> None:
         """See `Receiver.end`."""
-        exchange = self._exchange
-        if self._treated is not None and ending is Ending.EOF:
+        treatment = self._exchange.treatment if self._exchange is not None else None
+        if self._treated is not None and ending is not Ending.RESET:
             self._ending = ending
-        elif exchange is not None and exchange.treatment is not None and ending is Ending.EOF:
-            self._end_amid(exchange, ending)
+        elif treatment is not None and ending is not Ending.RESET:
+            self._end_amid(treatment, ending)
         else:
             pending, self._pending = self._pending, b""
-            if pending:
+            if pending and not self._is_copy_next():
                 self.next.feed(pending)
             self.next.end(ending)
 
-    def _end_amid(self, exchange: Exchange, ending: Ending) -> None:
-        assert exchange.treatment is not None
+    def _end_amid(self, treatment: "Treatment", ending: Ending) -> None:
         if self._body is not None and self._body.can_end_with_stream():
             self._ending = ending
             self._end_reply()
         else:
-            exchange.treatment.break_off(ending)
+            treatment.break_off(ending)
+
+    def _is_copy_next(self) -> bool:
+        return bool(self._relay.outstanding) and self._relay.outstanding[0].is_copy
 
     def _frame(self) -> None:
         """Pass on all that may go."""
         data, at, start, self._pending = self._pending, 0, 0, b""
         try:
-            while at < len(data) and self._treated is None:
+            while at < len(data) and self._treated is None and not self.is_opaque:
                 if self._exchange is None:
                     end = self._find_head(data, at)
                     if not end:
@@ -81,11 +84,27 @@ class Replies:
                     start = at
                     self._end_reply()
         except MalformedError:
+            if self._break_off():
+                return
             self._relay.go_opaque()
         if self.is_opaque:
             at = len(data)
         self._pending = data[at:]
         self._pass(data, start, at)
+
+    def _break_off(self) -> bool:
+        """Close the connection if a reply that does not pass as it is turns out malformed; its rest cannot pass."""
+        treatment = self._exchange.treatment if self._exchange is not None else None
+        if treatment is None and not self._is_copy_next():
+            return False
+        self._flow.stop_source()
+        if treatment is None:
+            self.next.end(Ending.CUT)
+        else:
+            assert self._body is not None
+            treatment.take(b"".join(self._body.payload or []))
+            treatment.break_off(Ending.CUT)
+        return True
 
     def _find_head(self, data: bytes, at: int) -> int:
         """Return where the head ends; the end of *data* for bytes that nobody asked for, and 0 for "not yet"."""
@@ -102,6 +121,8 @@ class Replies:
             return end, start
         exchange = self._relay.outstanding[0]
         head = ReplyHead(data[at:end])
+        if not head.keeps_alive:
+            exchange.duplicate = None  # nobody would read the copy
         if head.status == 101 or (exchange.method == b"CONNECT" and 200 <= head.status < 300):
             self._relay.go_opaque()
             return end, start
@@ -156,6 +177,7 @@ class Replies:
         self._relay.reply_is_through(exchange)
         if self._pending:
             self._frame()
+        self._bound()
         if self._ending is not None:
             self.end(self._ending)
 

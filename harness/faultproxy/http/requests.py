@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.faultproxy.clock import Timer
-from harness.faultproxy.http.actions import Answer, Delay, Hang
+from harness.faultproxy.http.actions import Answer, Hang
 from harness.faultproxy.http.answering import encode_answer
 from harness.faultproxy.http.exchange import Exchange
 from harness.faultproxy.http.framing import Body, MalformedError, RequestHead, find_head, may_begin_request
@@ -49,13 +49,17 @@ class Requests:
     @property
     def is_clear(self) -> bool:
         """Whether bytes may as well bypass this side."""
-        return self.is_opaque and not self._pending and not self.is_waiting
+        return self._passes_all and not self._pending and not self.is_waiting
+
+    @property
+    def _passes_all(self) -> bool:
+        return self.is_opaque and self._answer is None
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> None:
         """See `Receiver.feed`."""
-        if self.is_opaque and not self._pending:
+        if self.is_clear:
             self.next.feed(data)
             return
         self._pending = self._pending + data if self._pending else data
@@ -64,12 +68,12 @@ class Requests:
         self._bound()
 
     def end(self, ending: Ending) -> None:
-        """See `Receiver.end`. A caller that leaves while its request hangs takes the request with it."""
-        if ending is not Ending.EOF or not self.is_waiting:
+        """See `Receiver.end`. A caller that leaves while its request hangs, or with a reset, takes it along."""
+        if not self.is_waiting:
             self._pass_ending(ending)
-        elif self._held is not None and self._held.hangs:
+        elif ending is not Ending.EOF or (self._held is not None and self._held.hangs):
             self.discard()
-            self.next.end(Ending.CUT)
+            self.next.end(Ending.CUT if ending is Ending.EOF else ending)
         else:
             self._ending = ending
 
@@ -96,7 +100,7 @@ class Requests:
         data, at, start = self._pending, self._seen, 0
         self._pending, self._seen = b"", 0
         try:
-            while at < len(data) and not self.is_waiting:
+            while at < len(data) and not self.is_waiting and not self._passes_all:
                 if self._body is not None:
                     at = self._take_body(self._body, data, at)
                     start = at if self._answer is not None else start
@@ -111,8 +115,11 @@ class Requests:
                     break
                 at, start = self._take_head(RequestHead(data[at:end]), data, at, start)
         except MalformedError:
-            self._relay.go_opaque()
-        if self.is_opaque and not self.is_waiting:
+            self.go_opaque()  # replies to what went before can still be told apart
+            if self._answer is not None:
+                at = start = len(data)
+                self._end_answer(closes=True)
+        if self._passes_all and not self.is_waiting:
             at = len(data)
         self._pending = data[at:]
         if at > start:
@@ -149,9 +156,9 @@ class Requests:
     def _hold(self, held: HeldRequest) -> None:
         held.draw_delays()
         self._held = held
-        for claim in held.claims:
-            if isinstance(claim.rule.action, Delay | Hang):
-                self._relay.touch(claim, held.tenant)
+        hanging = [claim for claim in held.claims if isinstance(claim.rule.action, Hang)]
+        for claim in [*hanging, *(claim for claim, delay_s in held.delays if delay_s)]:
+            self._relay.touch(claim, held.tenant)
 
     def _let_go(self) -> bool:
         """Act on the request that is held, if there is one and its time has come; else say that it has not."""

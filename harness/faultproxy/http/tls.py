@@ -139,7 +139,9 @@ class Tls:
             self._set_choke(choking=sum(map(len, self._queued)) > _MOST_QUEUED_BYTES)
             return
         try:
-            self._tls.write(data)
+            rest = memoryview(data)
+            while rest:  # one record at a time
+                rest = rest[self._tls.write(rest) :]
         except ssl.SSLError as problem:
             self._fail(problem.reason or str(problem))
         self._flush()

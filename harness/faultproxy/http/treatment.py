@@ -50,7 +50,8 @@ class Treatment:
         self._touch, self._abort, self._done = touch, abort, done
         self._head: ReplyHead | None = None
         self._is_chunked = False
-        self._gathered: list[bytes] | None = None
+        self._lost: Claim | None = None
+        self._gathered: bytearray | None = None
         self._left: float = math.inf  # bytes until the cut
         self._dripping: Claim | None = None
         self._waiting = bytearray()
@@ -63,8 +64,8 @@ class Treatment:
 
     def begin(self, head: ReplyHead, body: Body | None) -> None:
         """Take the head; *body* is None for a reply without one, which has nothing to change."""
-        self._head = head
-        if self._claim(LoseReply):
+        self._head, self._lost = head, self._claim(LoseReply)
+        if self._lost is not None:
             return
         if body is None:
             self._out.feed(head.raw)
@@ -72,7 +73,7 @@ class Treatment:
         self._is_chunked = isinstance(body, ChunkedBody)
         self._prepare_cut(body)
         if self._claim(Corrupt) or self._claim(NullField):
-            self._gathered = []
+            self._gathered = bytearray()
         else:
             self._out.feed(head.raw)
 
@@ -83,19 +84,19 @@ class Treatment:
 
     def take(self, payload: bytes) -> None:
         """Take a part of the body, without its framing."""
-        if self._is_lost() or not payload:
+        if self._lost is not None or not payload:
             return
         if self._gathered is None:
             self._pass_on(payload)
             return
-        self._gathered.append(payload)
-        if sum(map(len, self._gathered)) > MOST_GATHERED_BYTES:
+        self._gathered += payload
+        if len(self._gathered) > MOST_GATHERED_BYTES:
             self._hand_out_gathered(is_whole=False)
 
     def finish(self) -> None:
         """The reply is complete."""
-        if self._is_lost():
-            self._lose()
+        if self._lost is not None:
+            self._lose(self._lost)
             return
         if self._gathered is not None:
             self._hand_out_gathered(is_whole=True)
@@ -106,8 +107,8 @@ class Treatment:
 
     def break_off(self, ending: Ending) -> None:
         """The callee ended amid its reply: pass on what there is, then the same ending."""
-        if self._is_lost():
-            self._lose()
+        if self._lost is not None:
+            self._lose(self._lost)
             return
         if self._gathered is not None:
             self._hand_out_gathered(is_whole=False)
@@ -116,8 +117,11 @@ class Treatment:
 
     def rules_changed(self) -> None:
         """A rule is gone: what it held goes on at once."""
-        if self._dripping is not None:
-            self._drain()
+        if self._gathered is not None and not (self._claim(Corrupt) or self._claim(NullField)):
+            self._hand_out_gathered(is_whole=False)
+        if self._timer is not None and math.isinf(self._rate()):
+            self._timer.cancel()
+            self._drip()
 
     def discard(self) -> None:
         """The connection is gone."""
@@ -127,18 +131,13 @@ class Treatment:
 
     # -- what happens to it --------------------------------------------------------------------------------------------
 
-    def _is_lost(self) -> bool:
-        return self._claim(LoseReply) is not None
-
-    def _lose(self) -> None:
-        claim = self._claim(LoseReply)
-        if claim is not None:
-            self._touch(claim)
-            self._abort()
+    def _lose(self, claim: Claim) -> None:
+        self._touch(claim)
+        self._abort()
 
     def _hand_out_gathered(self, *, is_whole: bool) -> None:
         assert self._head is not None
-        body, self._gathered = b"".join(self._gathered or []), None
+        body, self._gathered = bytes(self._gathered or b""), None
         nulled = self._null_field(self._head, body) if is_whole else None
         if nulled is None:
             self._out.feed(self._head.raw)
@@ -165,13 +164,12 @@ class Treatment:
     def _pass_on(self, payload: bytes) -> None:
         if self._left < 0:
             return  # cut already
-        if len(payload) <= self._left:
-            self._left -= len(payload)
+        cut = self._claim(Truncate)
+        if len(payload) <= self._left or cut is None:
+            self._left = self._left - len(payload) if cut is not None else math.inf
             self._send(b"%x\r\n%b\r\n" % (len(payload), payload) if self._is_chunked and payload else payload)
             return
-        cut = self._claim(Truncate)
-        if cut is not None:
-            self._touch(cut)
+        self._touch(cut)
         kept, self._left = payload[: int(self._left)], -1
         self._send(b"%x\r\n%b" % (len(payload), kept) if self._is_chunked else kept)
         self._last = Ending.CUT
@@ -231,7 +229,8 @@ class Treatment:
             (self._flow.choke if choking else self._flow.unchoke)()
 
     def _claim(self, kind: type[Action]) -> Claim | None:
-        return next((claim for claim in self._claims if isinstance(claim.rule.action, kind)), None)
+        """Return the claim of this kind, unless its rule is gone."""
+        return next((c for c in self._claims if c.rule.is_alive and isinstance(c.rule.action, kind)), None)
 
 
 def _action(claim: Claim, kind: type[A]) -> A:
@@ -286,8 +285,8 @@ def _keys(document: Any, part: str) -> list[Any]:
     if isinstance(document, dict):
         return list(document) if part == "*" else [part] * (part in document)
     if isinstance(document, list):
-        places = range(len(document))
-        return list(places) if part == "*" else [int(part)] * (part.isdecimal() and int(part) in places)
+        places = [str(place) for place in range(len(document))]
+        return [place for place, name in enumerate(places) if part in ("*", name)]
     return []
 
 

@@ -1,6 +1,5 @@
 """Rules as the API takes and shows them: strict JSON, every mistake a 400 that names it."""
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -130,10 +129,10 @@ def _some_text(value: object, where: str) -> str:
 
 def _number(low: float, high: float) -> Parse:
     def parse(value: object, where: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise bad_request_body(f"{where} must be a number, not {value!r}")
         if not low <= value <= high:
-            raise bad_request_body(f"{where} must lie between {low:g} and {high:g}, not {value:g}")
+            raise bad_request_body(f"{where} must lie between {low:g} and {high:g}, not {value}")
         return float(value)
 
     return parse
@@ -175,6 +174,12 @@ def _body(value: object, where: str) -> str:
     return value
 
 
+def _method(value: object, where: str) -> str:
+    if not isinstance(value, str) or not _TOKEN.match(value):
+        raise bad_request_body(f"{where} must be a method of HTTP, not {value!r}")
+    return value
+
+
 def _trace(value: object, where: str) -> str:
     if not isinstance(value, str) or not _TRACE.match(value):
         raise bad_request_body(f"{where} must be 32 hexadecimal digits in lower case")
@@ -191,7 +196,7 @@ def _distribution(value: object, where: str) -> Distribution:
 
 _SCOPE_PARTS: dict[str, Parse] = {
     "tenant": _some_text,
-    "method": _some_text,
+    "method": _method,
     "route": _some_text,
     "header": _headers,
     "share": _number(0, 1),
