@@ -112,7 +112,7 @@ class Treatment:
             return
         if self._gathered is not None:
             self._hand_out_gathered(is_whole=False)
-        self._last = self._last or ending
+        self._last, self._left = self._last or ending, -1
         self._drain()
 
     def rules_changed(self) -> None:
