@@ -96,8 +96,8 @@ class Proxy:
     def close(self) -> None:
         """Stop listening and close every connection."""
         self.stop_listening()
+        self._close_connections()  # first: a request that a rule holds goes with its connection
         self.http.remove_all()
-        self._close_connections()
 
     def _listen_at(self, endpoint: Endpoint) -> None:
         try:
