@@ -185,7 +185,11 @@ class Pipe:
             self._straight = True
             self._on_readable()
         elif size := self._receive(self._memory[:CHUNK_BYTES]):
-            self._head.feed(bytes(self._memory[:size]))
+            try:
+                self._head.feed(bytes(self._memory[:size]))
+            except Exception:
+                self._finish(Ending.RESET)  # both peers shall know, rather than wait for ever
+                raise
 
     def _all_are_clear(self) -> bool:
         if (self._first is not None and not self._first.is_clear()) or (
