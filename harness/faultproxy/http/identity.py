@@ -27,19 +27,28 @@ class LinkIdentity:
 
     def contexts(self) -> Contexts:
         """Return contexts with what lies there now. Raises NoIdentityError."""
+        versions = [_version_in(folder) for folder in self._folders]
         try:
-            versions = [folder.resolve(strict=True) for folder in self._folders]  # once: files of the same version
             seen = tuple((version, (version / "cert.pem").stat().st_mtime_ns) for version in versions)
-            if self._contexts is None or seen != self._seen:
-                self._contexts = Contexts(_server_context(versions[1]), _client_context(versions[0]))
-                self._seen = seen
-        except FileNotFoundError as problem:  # Python's ssl does not say which file
-            msg = f"there is no identity at {problem.filename or ' or '.join(map(str, self._folders))}"
-            raise NoIdentityError(msg) from None
-        except (OSError, ssl.SSLError) as problem:
-            msg = f"the identity cannot be read: {problem}"
-            raise NoIdentityError(msg) from None
+        except OSError as problem:
+            raise _unreadable(problem.filename, problem) from None
+        if self._contexts is None or seen != self._seen:
+            self._contexts = Contexts(_server_context(versions[1]), _client_context(versions[0]))
+            self._seen = seen
         return self._contexts
+
+
+def _version_in(folder: Path) -> Path:
+    """Follow the link once: all files must be of the same version."""
+    try:
+        return folder.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: links that lead round in a circle
+        msg = f"there is no identity at {folder}"
+        raise NoIdentityError(msg) from None
+
+
+def _unreadable(where: object, problem: OSError) -> NoIdentityError:
+    return NoIdentityError(f"the identity at {where} cannot be read: {problem.strerror or problem}")
 
 
 def _server_context(folder: Path) -> ssl.SSLContext:
@@ -56,8 +65,11 @@ def _client_context(folder: Path) -> ssl.SSLContext:
 
 def _load(context: ssl.SSLContext, folder: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(folder / "ca.pem")
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem", password="")  # never ask at the terminal
+    try:
+        context.load_verify_locations(folder / "ca.pem")
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem", password="")  # never ask at the terminal
+    except OSError as problem:  # ssl.SSLError too
+        raise _unreadable(folder, problem) from None
     return context
 
 
