@@ -53,6 +53,7 @@ def join_sealed(
     callee = Tls(
         contexts.client, flow=up, server_hostname=about.callee, failed=lambda why: failed(f"with the callee: {why}")
     )
+    caller.owes_farewell, callee.owes_farewell = lambda: callee.heard_farewell, lambda: caller.heard_farewell
     caller.opened, relay.requests.next = relay.requests, callee.sealer
     callee.opened, relay.replies.next = relay.replies, caller.sealer
     up.lead_first_through(Hop(caller, callee, is_clear=lambda: False))

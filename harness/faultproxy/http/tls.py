@@ -44,6 +44,8 @@ class Tls:
         self.next: Receiver
         self.opened: Receiver
         self.sealer = Sealer(self)
+        self.heard_farewell = False
+        self.owes_farewell: Callable[[], bool] = lambda: True
         self._is_caller_of_peer = server_hostname is not None
         self._flow = flow
         self._admits = admits
@@ -86,6 +88,7 @@ class Tls:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
         except ssl.SSLZeroReturnError:
+            self.heard_farewell = True
             self._hear_ending(Ending.EOF)
         except ssl.SSLError as problem:
             self._fail(problem.reason or str(problem))
@@ -139,22 +142,23 @@ class Tls:
             self._set_choke(choking=sum(map(len, self._queued)) > _MOST_QUEUED_BYTES)
             return
         try:
-            rest = memoryview(data)
-            while rest:  # one record at a time
-                rest = rest[self._tls.write(rest) :]
+            self._tls.write(data)
         except ssl.SSLError as problem:
             self._fail(problem.reason or str(problem))
         self._flush()
 
     def say_ending(self, ending: Ending) -> None:
-        """End what is said to the peer; a gentle end says farewell first."""
+        """End what is said to the peer; a gentle end says farewell first, where it is owed."""
         if not self._is_ready and not self._is_over and ending is Ending.EOF:
             self._ending = ending
             return
-        if self._is_ready and not self._is_over and ending is not Ending.RESET:
+        if self._is_ready and not self._is_over and (ending is Ending.CUT or self._is_gentle(ending)):
             self._say_farewell()
         self._is_over = True
         self.next.end(ending)
+
+    def _is_gentle(self, ending: Ending) -> bool:
+        return ending is Ending.EOF and self.owes_farewell()
 
     def _say_farewell(self) -> None:
         with contextlib.suppress(ssl.SSLError, ValueError):  # it waits for the peer's, which need not come

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import socket
+import ssl
 import threading
 import time
 from contextlib import ExitStack
@@ -25,8 +26,16 @@ class Callee(ThreadingHTTPServer):
         self.address = f"127.0.0.1:{self.server_port}"
         self.bodies = bodies
         self.asked = []  # (method, path, body) of every request that arrived
+        self.peers = []  # the names in the certificates of those who asked
         self.connections = 0
+        self.context = None  # speaks TLS when set
         self.release = threading.Event()
+
+    def get_request(self):
+        raw, address = super().get_request()
+        if self.context is not None:  # the handshake happens in the connection's own thread
+            raw = self.context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+        return raw, address
 
     def handle_error(self, request, client_address):
         """A connection that was reset is what these tests are about."""
@@ -47,6 +56,9 @@ class _Answers(BaseHTTPRequestHandler):
     def do_GET(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append((self.command, self.path, body))
+        self.server.peers.append(names_in(self.connection))
+        if self.path == "/echo":
+            self.server.bodies["/echo"] = ({}, body)
         about, answer = self.server.bodies.get(self.path.partition("?")[0], ({}, self.path.encode()))
         self.send_response(200)
         for name, value in about.items():
@@ -75,13 +87,18 @@ class _Answers(BaseHTTPRequestHandler):
         pass
 
 
+def names_in(connection):
+    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return [name for kind, name in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
+
+
 class HttpLink:
     """A proxy in front of an HTTP callee, described as HTTP whose tenant is in a header or a token."""
 
-    def __init__(self, api, callee, stack, *, name="payments", seen=True):
+    def __init__(self, api, callee, stack, *, name="payments", seen=True, upstream=None):
         self.api, self.callee, self.name = api, callee, name
         self._stack = stack
-        made = api.post("/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": callee.address})
+        made = api.post("/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream or callee.address})
         assert made.status == 201, made
         self.listen = made.json["listen"]
         if seen:
@@ -135,7 +152,10 @@ class Caller(http.client.HTTPConnection):
 
     def ask(self, path, method="GET", body=None, **headers):
         """Return the body; "RST" or "FIN" where the connection ended without a reply."""
-        self.send_request(path, method, body, **headers)
+        try:
+            self.send_request(path, method, body, **headers)
+        except (ConnectionResetError, BrokenPipeError):  # between head and body
+            return "RST"
         return self.hear()
 
     def hear(self):
