@@ -84,7 +84,7 @@ class Relay:
             self.requests.go_on()
 
     def _send_again(self, exchange: Exchange, claim: Claim) -> None:
-        if exchange.copy is not None and self.requests.is_sent(exchange) and claim.rule.is_alive:
+        if exchange.copy is not None and self.requests.can_repeat(exchange) and claim.rule.is_alive:
             self.outstanding.append(Exchange(exchange.method, is_copy=True))
             self.touch(claim, exchange.tenant)
             self.requests.next.feed(bytes(exchange.copy))

@@ -241,9 +241,9 @@ class Requests:
         if self._answer is not None:
             self._end_answer(closes=False)
 
-    def is_sent(self, exchange: Exchange) -> bool:
-        """Tell whether the whole of the request was passed on."""
-        return self._copied is not exchange
+    def can_repeat(self, exchange: Exchange) -> bool:
+        """Tell whether the whole of the request was passed on, and more may follow."""
+        return self._copied is not exchange and not self._is_over
 
     # -- waiting -------------------------------------------------------------------------------------------------------
 
