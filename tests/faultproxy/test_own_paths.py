@@ -105,6 +105,8 @@ def test_links_count_live(link, api, free_port):
         "bytes_up": 5,
         "bytes_down": 3,
         "refused_upstream_dials": 0,
+        "sees_http": False,
+        "why": "the link is not described as http or https",
     }
     assert api.get("/harness/links").json == {"link": counters}
     client.close()

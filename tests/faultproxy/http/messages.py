@@ -1,9 +1,11 @@
-"""HTTP/1.1 messages that hypothesis makes up, as bytes, and what h11 says of them."""
+"""HTTP/1.1 messages that hypothesis makes up, as bytes, what h11 says of them, and what the proxy's framing does."""
 
 from dataclasses import dataclass
 
 import h11
 from hypothesis import strategies as st
+
+from harness.faultproxy.http.framing import ReplyHead, RequestHead, find_head, may_begin_reply, may_begin_request
 
 HEX = b"0123456789abcdefABCDEF"
 TOKENS = st.text("abcdefghijkXYZ-_0123456789", min_size=1, max_size=8).map(str.encode)
@@ -125,3 +127,64 @@ def _read(peer, data, *, is_endless):
         assert event is not h11.NEED_DATA
         payload += event.data if isinstance(event, h11.Data) else b""
     return len(data) - len(peer.trailing_data[0]), payload
+
+
+class Scan:
+    """Frames a stream as the relay does; `ends` and `payloads` say what it found."""
+
+    def __init__(self, begin, may_begin):
+        self.ends, self.payloads = [], []
+        self._begin, self._may_begin = begin, may_begin
+        self._pending, self._gone = b"", 0
+        self._body = None
+
+    def feed(self, data):
+        data, at = self._pending + data, 0
+        while at < len(data):
+            if self._body is None:
+                end = find_head(data, at)
+                if not end:
+                    assert self._may_begin(data, at)
+                    break
+                is_whole, self._body = self._begin(data[at:end])
+                at = end
+                if self._body is not None:
+                    self._body.payload = []
+                elif is_whole:
+                    self._note(at, b"")
+            else:
+                at = self._body.take(data, at)
+            if self._body is not None and self._body.done:
+                self._note(at, b"".join(self._body.payload))
+        self._pending = data[at:]
+        self._gone += at
+
+    def end(self):
+        if self._body is not None and self._body.can_end_with_stream():
+            self._note(0, b"".join(self._body.payload))
+
+    def _note(self, at, payload):
+        self.ends.append(self._gone + at)
+        self.payloads.append(payload)
+        self._body = None
+
+
+def scan_requests(pieces):
+    scan = Scan(lambda raw: (True, RequestHead(raw).body()), may_begin_request)
+    for piece in pieces:
+        scan.feed(piece)
+    return scan
+
+
+def scan_replies(pieces, methods):
+    methods = list(methods)
+
+    def begin(raw):
+        head = ReplyHead(raw)
+        return (False, None) if head.is_interim else (True, head.body(methods.pop(0)))
+
+    scan = Scan(begin, may_begin_reply)
+    for piece in pieces:
+        scan.feed(piece)
+    scan.end()
+    return scan

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from harness.faultproxy.http.link_request import LinkRequest, Protocol
 from harness.faultproxy.http.relay import Relay
 from harness.faultproxy.http.wire import parse_rule
 from harness.faultproxy.stage import Ending
-from tests.faultproxy.http.messages import conversations, joined
+from tests.faultproxy.http.messages import conversations, h11_reply, joined, scan_requests
+from tests.faultproxy.http.test_framing import DOUBTFUL_LINES
 
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /%b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
@@ -195,6 +197,56 @@ def test_what_is_no_http_passes_as_it_came(asked, answered, asks_first):
     assert (bench.callee.ending, bench.caller.ending) == (Ending.EOF, Ending.EOF)
 
 
+HARMLESS = {
+    "delay": {"latency_s": 1, "jitter_s": 1, "distribution": "normal"},
+    "slow_body": {"rate": 40},
+    "duplicate": {},
+    "null_field": {"path": "none"},
+    "truncate": {"bytes": 1000},
+    "corrupt": {"bytes": 0},
+}
+RULES = st.dictionaries(st.sampled_from([*HARMLESS]), st.floats(0.2, 1), max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(conversations(), RULES, CUTS, CUTS, st.lists(st.sampled_from([0, 0.05, 0.5, 3]), min_size=1, max_size=5))
+def test_rules_that_change_nothing_keep_every_request_and_reply_in_order(conversation, rules, cuts, reply_cuts, waits):
+    asked, answered = conversation
+    asked = [replace(each, raw=each.raw.replace(b"Host: a", b"Host: a%d" % place)) for place, each in enumerate(asked)]
+    bench = Bench()
+    for kind, share in rules.items():
+        bench.rule(kind, name=kind, scope={"share": share}, **HARMLESS[kind])
+    served = []  # which request, for each that arrived
+
+    def let_callee_answer():
+        while (ends := scan_requests([bench.callee.data]).ends)[len(served) :]:
+            start, end = [0, *ends][len(served)], ends[len(served)]
+            served.append([each.raw for each in asked].index(bench.callee.data[start:end]))
+            reply = answered[served[-1]]
+            bench.reply(*pieces_of(reply.raw, reply_cuts))
+            if reply.is_endless:
+                bench.relay.replies.end(Ending.EOF)
+
+    pauses = itertools.cycle(waits)
+    for piece in pieces_of(joined(asked), cuts):
+        bench.ask(piece)
+        let_callee_answer()
+        bench.clock.turn(next(pauses))
+    for _ in range(3 * len(asked)):
+        let_callee_answer()
+        bench.clock.turn(100)
+
+    assert [place for place, _ in itertools.groupby(served)] == list(range(len(asked)))
+    assert len(served) - len(asked) == (bench.felt("duplicate") if "duplicate" in rules else 0)
+    data = bench.caller.data
+    for reply in answered:
+        size, payload = h11_reply(data, reply.method, is_endless=reply.is_endless)
+        assert payload == reply.payload
+        data = data[size:]
+    assert data == b""
+    assert (bench.up.chokes, bench.down.chokes) == (0, 0)
+
+
 # -- bytes that cannot be framed ---------------------------------------------------------------------------------------
 
 
@@ -272,6 +324,23 @@ def test_nothing_overtakes_a_held_request_when_the_callee_speaks_out_of_turn(ben
     bench.clock.turn(3)
     assert bench.callee.data == get(b"a") + b"more"
     assert_opaque(bench)
+
+
+@pytest.mark.parametrize("lines", [*DOUBTFUL_LINES.values(), b"X: " + b"y" * 70_000 + b"\r\n"])
+def test_heads_in_doubt_pass_as_they_came_and_everything_after_them(bench, lines):
+    bench.rule("truncate", bytes=1, scope={"route": "/a"})
+    asked, answered = b"GET /a HTTP/1.1\r\n" + lines + b"\r\nmore", b"HTTP/1.1 200 OK\r\n" + lines + b"\r\nmore"
+    bench.ask(asked[:20], asked[20:])
+    bench.reply(answered[:20], answered[20:])
+    assert (bench.callee.data, bench.caller.data) == (asked, answered)
+    assert_opaque(bench)
+    other = Bench()
+    other.rule("truncate", bytes=1, scope={"route": "/a"})
+    other.ask(get(b"a"), get(b"b"))
+    other.reply(answered)
+    other.clock.turn(1)
+    assert (other.callee.data, other.caller.data) == (get(b"a") + get(b"b"), answered)
+    assert_opaque(other)
 
 
 def test_a_treated_reply_with_broken_chunks_ends_there(bench):
@@ -454,6 +523,14 @@ def test_a_lost_reply_is_swallowed_and_the_connection_reset(bench):
     assert (bench.caller.data, bench.aborts, bench.felt()) == (b"", 1, 1)
 
 
+def test_an_endless_reply_is_lost_too(bench):
+    bench.rule("lose_reply")
+    bench.ask(post(b"a"))
+    bench.reply(b"HTTP/1.0 200 OK\r\n\r\nabc")
+    bench.relay.replies.end(Ending.EOF)
+    assert (bench.caller.data, bench.aborts, bench.felt()) == (b"", 1, 1)
+
+
 def test_a_reply_is_not_lost_when_the_rule_went_before_it_came(bench):
     bench.rule("lose_reply")
     bench.ask(post(b"a"))
@@ -612,6 +689,14 @@ def test_nothing_is_sent_twice_when_the_rule_went_before_the_reply(bench):
     bench.link.remove("rule")
     bench.reply(ok(b"one"))
     assert (bench.callee.data, bench.felt()) == (get(b"a"), 0)
+
+
+def test_nothing_is_sent_twice_after_the_caller_said_it_is_done(bench):
+    bench.rule("duplicate")
+    bench.ask(get(b"a"))
+    bench.hang_up()
+    bench.reply(ok(b"one"))
+    assert (bench.callee.data, bench.caller.data, bench.felt()) == (get(b"a"), ok(b"one"), 0)
 
 
 def test_a_large_body_stays_single(bench):
