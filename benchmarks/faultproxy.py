@@ -190,6 +190,7 @@ def listener_pid(address: str) -> int | None:
 
 # -- speed -------------------------------------------------------------------------------------------------------------
 
+RESERVED = 150  # descriptors that are no connection's
 HTTP_SHARE = 0.5
 NOTHING = ({"type": "latency", "stream": "upstream"}, {"type": "latency", "stream": "downstream"})
 
@@ -267,7 +268,11 @@ def latency_error(api: str) -> None:
 
 
 def many_connections(api: str, pid: int, count: int) -> None:
-    """Hold *count* connections, then ask on every hundredth of them."""
+    """Hold *count* connections, or as many as this machine has descriptors for, then ask on every hundredth of them."""
+    most = (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - RESERVED) // 2
+    if most < count:
+        print(f"this machine gives a process {2 * most + RESERVED:,} descriptors: {most:,} connections")
+        count = most
     request = b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n"
     before_mb = memory_mb(pid)
     with web_server() as server, proxied(api, "many", server) as port, ExitStack() as stack:

@@ -47,6 +47,14 @@ HOLDING = st.sampled_from(
         ("reset_peer", {"timeout": 86_400_000}),
     ]
 )
+ACTIONS = st.sampled_from(
+    [
+        {"type": "delay", "latency_s": 3600},
+        {"type": "hang"},
+        {"type": "slow_body", "rate": 1},
+        {"type": "truncate", "bytes": 0},
+    ]
+)
 MUCH = os.urandom(3_000_000)
 SIZES = st.sampled_from([1, 40, 1000, 32 * 1024, 32 * 1024 + 1, 200_000])
 HOSTILE = st.sampled_from([-1, 2**80, 1.5, "9", None, [], {}, True])
@@ -199,6 +207,41 @@ def machine(api, make_link, close_wires):
                 sent += sender.raw.send(data[sent : sent + 100_000])
             sender.raw.settimeout(20)
             return sent
+
+        @rule(name=NAMES, protocol=st.sampled_from(["tcp", "http", "https", "smtp"]))
+        def look_into(self, name, protocol):
+            """Connections from now on are framed or not; bytes that are no HTTP must not notice."""
+            status = api.call("PUT", f"/harness/links/{name}", {"protocol": protocol}).status
+            assert status == (404 if name not in self.links else 400 if protocol == "smtp" else 200)
+
+        @rule(name=st.sampled_from(["a", "b"]), action=ACTIONS, sizes=st.tuples(SIZES, SIZES), spared=st.booleans())
+        def ask(self, name, action, sizes, spared):
+            """A request that a rule spares, or that its removal sets free, arrives whole, and so does its reply."""
+            self.switch(name, enabled=True)
+            assert api.call("PUT", f"/harness/links/{name}", {"protocol": "http"}).status == 200
+            body = {"name": "rule", "proxy": name, "scope": {"method": "GET" if spared else "POST"}, "action": action}
+            assert api.post("/harness/rules", body).status == 201
+            client, server = self.links[name].open()
+            request = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % sizes[0] + os.urandom(sizes[0])
+            reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % sizes[1] + os.urandom(sizes[1])
+            sent = self._push(client, request)
+            if not spared:
+                assert api.delete("/harness/rules/rule").status == 204
+            client.send(request[sent:])
+            assert server.read(len(request)) == request
+            server.send(reply)
+            assert client.read(len(reply)) == reply
+            if spared:
+                assert api.delete("/harness/rules/rule").status == 204
+            client.close()
+            server.close()
+
+        @rule(name=NAMES, action=ACTIONS, value=HOSTILE)
+        def attack_rules(self, name, action, value):
+            for hostile in ({**action, "latency_s": value}, {"type": value}, value):
+                reply = api.post("/harness/rules", {"name": "hostile", "proxy": name, "action": hostile})
+                assert reply.status in (201, 400, 404, 409)
+                api.delete("/harness/rules/hostile")
 
         @rule(wire=consumes(wires), size=SIZES)
         def talk_half_closed(self, wire, size):
