@@ -118,6 +118,10 @@ class SeenLink:
         for name in list(self.rules):
             self.remove(name)
 
+    def has_any(self) -> bool:
+        """See `Rules.has_any`."""
+        return bool(self.rules)
+
     def claims(self, head: RequestHead) -> tuple[list[Claim], str | None]:
         """See `Rules.claims`."""
         if not self.rules or self._about is None:

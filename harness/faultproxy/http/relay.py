@@ -21,6 +21,9 @@ from harness.faultproxy.stage import Ending, Flow
 class Rules(Protocol):
     """The rules of a link as its relays see them."""
 
+    def has_any(self) -> bool:
+        """Tell whether there is any rule at all."""
+
     def claims(self, head: RequestHead) -> tuple[list[Claim], str | None]:
         """Return the rules that claim this request, and its tenant where somebody asked for it."""
 
@@ -41,6 +44,7 @@ class Relay:
         self.clock = clock
         self.abort = abort
         self.claims = rules.claims
+        self.has_rules = rules.has_any
         self.requests = Requests(self, up)
         self.replies = Replies(self, down)
         self.outstanding: deque[Exchange] = deque()

@@ -30,6 +30,7 @@ class Requests:
         self._flow = flow
         self._pending = b""
         self._seen = 0  # so many of them were looked at already
+        self._passed = 0  # so many of them were passed on already, before their head was complete
         self._body: Body | None = None
         self._held: HeldRequest | None = None
         self._answer: tuple[HeldRequest, Claim] | None = None  # once the body was read and dropped
@@ -78,7 +79,7 @@ class Requests:
             self._ending = ending
 
     def _pass_ending(self, ending: Ending) -> None:
-        pending, self._pending = self._pending, b""
+        pending, self._pending = self._pending[self._passed :], b""
         if pending and not self._is_over:
             self.next.feed(pending)
         self._is_over = True
@@ -97,8 +98,8 @@ class Requests:
         self._bound()
 
     def _frame(self) -> None:
-        data, at, start = self._pending, self._seen, 0
-        self._pending, self._seen = b"", 0
+        data, at, start = self._pending, self._seen, self._passed
+        self._pending, self._seen, self._passed = b"", 0, 0
         try:
             while at < len(data) and not self.is_waiting and not self._passes_all:
                 if self._body is not None:
@@ -110,10 +111,14 @@ class Requests:
                 if not end:
                     if not may_begin_request(data, at):
                         raise MalformedError
+                    self._passed = 0 if self._relay.has_rules() or self._must_wait() else len(data) - at
                     break
-                if self._must_wait():
+                if at < start:
+                    at = self._take_late_head(RequestHead(data[at:end]), end)
+                elif self._must_wait():
                     break
-                at, start = self._take_head(RequestHead(data[at:end]), data, at, start)
+                else:
+                    at, start = self._take_head(RequestHead(data[at:end]), data, at, start)
         except MalformedError:
             self.go_opaque()  # replies to what went before can still be told apart
             if self._answer is not None:
@@ -122,8 +127,15 @@ class Requests:
         if self._passes_all and not self.is_waiting:
             at = len(data)
         self._pending = data[at:]
-        if at > start:
-            self.next.feed(data if at - start == len(data) else data[start:at])
+        end = at + self._passed
+        if end > start:
+            self.next.feed(data if end - start == len(data) else data[start:end])
+
+    def _take_late_head(self, head: RequestHead, end: int) -> int:
+        """Take a head that was passed on in parts while there was no rule: none can claim it any more."""
+        self._body = head.body()
+        self._relay.outstanding.append(Exchange(head.method))
+        return end
 
     def _take_head(self, head: RequestHead, data: bytes, at: int, start: int) -> tuple[int, int]:
         body, end = head.body(), at + len(head.raw)

@@ -730,3 +730,32 @@ def test_a_second_reply_that_is_malformed_closes_the_connection(bench, second):
     bench.ask(get(b"a"))
     bench.reply(ok(b"one"), second)
     assert (bench.caller.data, bench.caller.ending) == (ok(b"one"), Ending.CUT)
+
+
+# -- without rules -----------------------------------------------------------------------------------------------------
+
+
+def test_without_rules_a_head_passes_in_parts_and_the_next_request_may_be_claimed():
+    bench = Bench()
+    bench.ask(get(b"0")[:10])
+    assert bench.callee.data == get(b"0")[:10]
+    bench.rule("hang", name="late")
+    bench.ask(get(b"0")[10:] + get(b"1"))
+    assert (bench.callee.data, len(bench.relay.outstanding)) == (get(b"0"), 1)
+    bench.link.remove("late")
+    assert bench.callee.data == get(b"0") + get(b"1")
+
+
+@given(conversations(), st.lists(st.integers(1, 50), min_size=1))
+def test_without_rules_every_byte_passes_at_once(conversation, sizes):
+    bench = Bench()
+    requests, _ = conversation
+    asked = joined(requests)
+    at = 0
+    for size in itertools.cycle(sizes):
+        bench.relay.requests.feed(asked[at : at + size])
+        at += size
+        assert bench.callee.data == asked[:at]
+        if at >= len(asked):
+            break
+    assert len(bench.relay.outstanding) == len(requests)
