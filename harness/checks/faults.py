@@ -70,7 +70,10 @@ def _requests_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Fin
     """A fault on single requests counts them itself; there is no guessing."""
     event = _last(facts, name, Kind.FAULT_FELT)
     hit = int(event.number("requests")) if event else 0
-    return _felt(name, fault, window, f"{hit:,} requests hit", hit, f"No request on {fault.place} was in its scope.")
+    seen = f"{hit:,} requests hit"
+    if event and event.text("tenants"):
+        seen += f": {event.text('tenants')}"
+    return _felt(name, fault, window, seen, hit, f"No request on {fault.place} was in its scope.")
 
 
 def _place_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding:

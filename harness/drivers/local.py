@@ -50,11 +50,11 @@ class LocalDriver:
         clock: Clock,
         safety: Guard,
         urgent: asyncio.Event | None = None,
-        looked_into: Iterable[str] | None = None,
+        looked_into: Iterable[str] = (),
     ) -> None:
-        """*looked_into* are the links whose single requests faults may touch, by default all: it costs time on each."""
+        """*looked_into* are the links whose single requests faults may touch; the bytes of all others just pass."""
         self._target = target
-        self._looked_into = list(target.links if looked_into is None else looked_into)
+        self._looked_into = list(looked_into)
         self._logs = run / "logs-raw"
         self._without = list(without)
         self._seed = seed

@@ -50,7 +50,10 @@ class RequestFault(StandingFault):
         rule = counted.get(self._proxy, {}).get(self._name)
         if rule is None:
             return UNKNOWN
-        return Felt(rule.get("connections", -1), -1, rule["first_felt_unix_ns"], requests=rule["requests"])
+        tenants = tuple(sorted(rule.get("tenants", {}).items()))
+        return Felt(
+            rule.get("connections", -1), -1, rule["first_felt_unix_ns"], requests=rule["requests"], tenants=tenants
+        )
 
 
 def scope_of(fault: Fault) -> dict[str, Any]:

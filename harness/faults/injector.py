@@ -1,5 +1,6 @@
 """What can make one kind of fault real, and take it back."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +18,7 @@ class Felt:
     requests: int = -1
     touched: int = -1
     unit: str = ""
+    tenants: tuple[tuple[str, int], ...] = ()  # whose requests, where the injector knows
 
     @property
     def is_something(self) -> bool:
@@ -37,6 +39,7 @@ class Felt:
             both(self.requests, other.requests),
             both(self.touched, other.touched),
             self.unit or other.unit,
+            tuple(sorted((Counter(dict(self.tenants)) + Counter(dict(other.tenants))).items())),
         )
 
     def counts(self) -> dict[str, int | str | None]:
@@ -44,6 +47,8 @@ class Felt:
         fields: dict[str, int | str | None] = {"connections": self.connections, "bytes": self.bytes}
         if self.requests >= 0:
             fields["requests"] = self.requests
+        if self.tenants:
+            fields["tenants"] = ", ".join(f"{count:,} of {tenant}" for tenant, count in self.tenants)
         if self.touched >= 0:
             fields |= {"touched": self.touched, "unit": self.unit}
         return {**fields, "first_felt_ns": self.first_felt_ns}

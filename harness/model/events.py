@@ -16,7 +16,7 @@ class Kind(Enum):
     PHASE_STARTED = "phase.started"  # phase; the time is the planned edge, not the moment of writing
     FAULT_ASKED = "fault.asked"  # fault, kind, place
     FAULT_APPLIED = "fault.applied"  # fault, kind, place; after the injector read it back
-    FAULT_FELT = "fault.felt"  # fault, connections, bytes, requests, touched and its unit, first_felt_ns: as counted
+    FAULT_FELT = "fault.felt"  # fault, connections, bytes, requests, tenants, touched and its unit, first_felt_ns
     FAULT_UNDONE = "fault.undone"  # fault, by: harness | reaper; after it was read back
     FAULT_FAILED = "fault.failed"  # fault, step: apply | undo; cause
     GUARDRAIL_TRIPPED = "guardrail.tripped"  # guardrail, tenant, flow, measure, value, bound, samples

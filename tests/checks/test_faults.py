@@ -122,6 +122,7 @@ UNCALLED = [{"service": "gateway", "kill": True}]
     ("faults", "counted", "said"),
     [
         (SCOPED, {"requests": 17}, (SUBJECT, "pass", "17 requests hit")),
+        (SCOPED, {"requests": 17, "tenants": "17 of acme"}, (SUBJECT, "pass", "17 requests hit: 17 of acme")),
         (SCOPED, {"requests": 0, "connections": 9}, (SUBJECT, "unknown", "0 requests hit")),
         (
             PAUSED,

@@ -72,7 +72,9 @@ class RealProxy:
 
     def look_into(self, link: str = LINK) -> None:
         """Let the proxy see single requests of the link."""
-        self.calls._call("PUT", f"/harness/links/{quote(link, safe='')}", {"protocol": "http"})
+        self.calls._call(
+            "PUT", f"/harness/links/{quote(link, safe='')}", {"protocol": "http", "tenant": {"header": "x-tenant-id"}}
+        )
 
     def toxics(self, link: str = LINK) -> list[str]:
         return [toxic["name"] for toxic in self.calls._call("GET", f"/proxies/{link.replace(' ', '%20')}/toxics")]

@@ -105,6 +105,17 @@ def test_an_open_connection_feels_it_where_the_scope_fits_and_no_more_when_it_is
     assert injector.felt() == felt  # the last count outlives the fault
 
 
+def test_it_knows_whose_requests_it_hit(inject, caller):
+    injector = inject(answer={"status": 503})
+    injector.apply()
+    for tenant in ("acme", "acme", "globex"):
+        caller.request("GET", "/pay/1", headers={"x-tenant-id": tenant})
+        caller.getresponse().read()
+    assert injector.felt().tenants == (("acme", 2), ("globex", 1))
+    assert (injector.felt() + injector.felt()).counts()["tenants"] == "4 of acme, 2 of globex"
+    injector.undo()
+
+
 def test_a_latency_with_a_scope_delays_single_requests_and_grows_over_its_ramp(inject, proxy):
     inject(latency="300ms", scope={"tenant": "acme"}, ramp="2s").apply()
     (rule,) = proxy.calls.rules()
