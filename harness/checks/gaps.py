@@ -62,7 +62,8 @@ def _gaps(attempts: Calls, spec: Backoff) -> tuple[NDArray[np.float64], NDArray[
     gaps_s, ceilings_s = [], []
     for row in range(len(attempts)):  # by their start
         number, start_ns = int(attempts.attempt[row]), int(attempts.start_ns[row])
-        span = (*(int(word) for word in attempts.trace[row]), int(attempts.parent[row]))
+        first, last = attempts.trace[row]
+        span = int(first), int(last), int(attempts.parent[row])
         before = [end_ns for end_ns in ends.get((*span, number - 1), ()) if end_ns <= start_ns]
         if before:
             gaps_s.append((start_ns - max(before)) / NS_PER_S)

@@ -270,3 +270,24 @@ def test_metrics_are_asked_at_the_services_own_address(drive):
 
     endpoints, entry = drive(of, act)
     assert endpoints == {"front": f"{entry}/m"}
+
+
+@pytest.mark.parametrize(("looked_into", "sees"), [((), False), (("front -> back",), True)])
+def test_links_are_looked_into_only_where_that_is_asked_for(drive, looked_into, sees):
+    async def act(driver):
+        told = json.loads(await fetch(f"http://{driver.proxy_api}/harness/links"))
+        return told["front -> back"]["sees_http"]
+
+    of = target({"front": SERVICE, "back": SERVICE}, links=LINKED, tenant_header="X-Tenant-Id")
+    assert drive(of, act, looked_into=looked_into) is sees
+
+
+def test_a_link_under_tls_is_told_whose_identities_it_has(drive):
+    async def act(driver):
+        told = json.loads(await fetch(f"http://{driver.proxy_api}/harness/links"))
+        return told["front -> back"]
+
+    links = {"front -> back": {"env": "BACK_URL", "value": "https://{address}"}}
+    of = target({"front": SERVICE, "back": SERVICE}, links=links, identities="{state}/identities/{service}")
+    told = drive(of, act, looked_into=["front -> back"])
+    assert (told["protocol"], told["sees_http"], "identities/front" in told["why"]) == ("https", False, True)

@@ -1,4 +1,4 @@
-"""The three shipped claims hold on the real stack, and break when the protection that they prove is switched off."""
+"""Shipped claims hold on the real stack, and break when the protection that they prove is switched off."""
 
 import pytest
 
@@ -27,3 +27,11 @@ def test_without_its_protection_the_claim_breaks_on_the_named_check(scenario, tm
     outcome = run_harness("run", scenario, "--without", protections, cwd=tmp_path)
     assert outcome.code == 1, outcome.err + outcome.out
     assert check in outcome.failed_checks()
+
+
+def test_a_fault_on_one_tenants_requests_is_felt_by_that_tenant_alone_under_mutual_tls(tmp_path):
+    outcome = run_harness("run", "one-tenant-slow", cwd=tmp_path)
+    assert outcome.code == 0, outcome.err + outcome.out
+    (felt,) = (finding for finding in outcome.verdict["findings"] if finding["check"] == "fault_felt")
+    hit, _, whose = felt["value"].partition(" requests hit: ")
+    assert whose == f"{hit} of acme"
