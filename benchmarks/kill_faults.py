@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import cycle
 from multiprocessing.connection import Connection
@@ -54,6 +54,7 @@ class Trial:
 
     clean_after_s: float
     left: list[str]
+    was_in_place: bool = False
 
 
 def hold(run: str, fault: dict[str, Any], where: dict[str, Any], state: str, say: Connection) -> None:
@@ -85,7 +86,8 @@ def try_it(rig: Any, slot: int, killed: Killed, chance: random.Random) -> Trial:
         holder = _CONTEXT.Process(target=hold, args=(str(run), dict(rig.fault), rig.where(slot), state, say))
         holder.start()
         say.close()
-        hear(listen, "safe", START_LIMIT_S)
+        said: list[str] = []
+        hear(listen, "safe", said)
         reaper = reaper_of(Path(state))
         time.sleep(chance.uniform(0, SPREAD_S))
         for pid in {Killed.HARNESS: [holder.pid], Killed.REAPER: [reaper], Killed.BOTH: [reaper, holder.pid]}[killed]:
@@ -93,7 +95,7 @@ def try_it(rig: Any, slot: int, killed: Killed, chance: random.Random) -> Trial:
                 os.kill(pid or 0, signal.SIGKILL)
         began_s = time.monotonic()
         if killed is Killed.REAPER:
-            hear(listen, "undoing", START_LIMIT_S)
+            hear(listen, "undoing", said)
             began_s = time.monotonic()
         else:
             holder.join(GIVE_UP_S)
@@ -103,7 +105,10 @@ def try_it(rig: Any, slot: int, killed: Killed, chance: random.Random) -> Trial:
         holder.kill()
         holder.join(GIVE_UP_S)
         in_a_process(recover_now, state)
-        return trial
+        hear(listen, "", said)
+        if "undoing" in said and "applied" not in said:
+            sys.exit(f"{rig.name}: the fault could not be applied, so that nothing was tried")
+        return replace(trial, was_in_place="applied" in said)
 
 
 def in_a_process(act: Any, state: str) -> None:
@@ -152,14 +157,16 @@ def reaper_of(state: Path) -> int:
     return int(json.loads(record.read_text())["reaper"].partition(":")[0])
 
 
-def hear(listen: Connection, word: str, limit_s: float) -> None:
-    """Wait until the holder says *word*, or is gone."""
-    give_up_s = time.monotonic() + limit_s
+def hear(listen: Connection, word: str, said: list[str]) -> None:
+    """Wait until the holder says *word*, or is gone; keep all that it says."""
+    give_up_s = time.monotonic() + START_LIMIT_S
     with contextlib.suppress(EOFError):
         while time.monotonic() < give_up_s:
-            if listen.poll(0.1) and listen.recv() in (word, "done"):
-                return
-        sys.exit(f"the holder did not say {word!r} within {limit_s:g}s")
+            if listen.poll(0.1):
+                said.append(listen.recv())
+                if said[-1] in (word, "done"):
+                    return
+        sys.exit(f"the holder did not say {word!r} within {START_LIMIT_S:g}s")
 
 
 def trials_of(rig: Any, options: argparse.Namespace) -> Iterator[tuple[Killed, list[Trial]]]:
@@ -182,7 +189,7 @@ def trials_of(rig: Any, options: argparse.Namespace) -> Iterator[tuple[Killed, l
             yield killed, list(threads.map(trial, zip(cycle([killed]), range(options.trials))))
 
 
-_TITLES = "fault                killed   trials  left   median      p99      max  bound  ratio"
+_TITLES = "fault                killed   trials in place  left   median      p99      max  bound  ratio"
 
 
 def line(kind: str, killed: Killed, trials: Sequence[Trial]) -> str:
@@ -190,10 +197,11 @@ def line(kind: str, killed: Killed, trials: Sequence[Trial]) -> str:
     times = sorted(trial.clean_after_s for trial in trials)
     left = [trial for trial in trials if trial.left or trial.clean_after_s > BOUND_S]
     p99 = times[max(0, -(-len(times) * 99 // 100) - 1)]
+    in_place = sum(trial.was_in_place for trial in trials)
     told = f"  LEFT: {left[0].left or 'late'}" if left else ""
     return (
-        f"{kind:<20} {killed.value:<8} {len(trials):>6} {len(left):>5} {statistics.median(times):>8.2f} {p99:>8.2f}"
-        f" {times[-1]:>8.2f} {BOUND_S:>6.1f} {times[-1] / BOUND_S:>6.2f}{told}"
+        f"{kind:<20} {killed.value:<8} {len(trials):>6} {in_place:>8} {len(left):>5} {statistics.median(times):>8.2f}"
+        f" {p99:>8.2f} {times[-1]:>8.2f} {BOUND_S:>6.1f} {times[-1] / BOUND_S:>6.2f}{told}"
     )
 
 

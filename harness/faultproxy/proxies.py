@@ -195,8 +195,11 @@ class Proxies:
     def add_rule(self, request: RuleRequest) -> None:
         """Make a rule. Raises ApiError: 404 for its proxy, 409 for a taken name or a link that cannot be seen into."""
         proxy = self.get(request.proxy)
-        if any(request.name == rule.name for rule in self.rules()) or request.name in proxy.felt:
+        if any(request.name == rule.name for rule in self.rules()) or any(
+            request.name == toxic.name for toxic in proxy.toxics()
+        ):
             raise rule_exists()
+        proxy.felt.pop(request.name, None)  # of a toxic that is gone: the name tells of the rule now
         proxy.http.add(request)
 
     def remove_rule(self, name: str) -> None:
