@@ -193,6 +193,16 @@ def test_a_target_that_is_still_out_of_objective_at_the_end_fails(new_run):
     assert [(f.subject, f.status, f.value) for f in failed] == [("globex checkout errors", Status.FAIL, "92.3%")]
 
 
+@pytest.mark.parametrize(("within", "status"), [("8s", Status.FAIL), ("12s", Status.UNKNOWN)])
+def test_whoever_may_still_recover_when_the_run_ends_decides_nothing(new_run, within, status):
+    written = new_run({"recovery": {"within": within}})
+    written.load_as_planned(but=[Stretch(29, 32, "globex", "checkout")])
+    written.fault_of_the_plan()
+    written.requests("globex", "checkout", 29, 32, rate=4, status=500)
+    (after,) = (f for f in found(written.read(), "steady_after") if f.status is not Status.PASS)
+    assert (after.subject, after.status) == ("globex checkout errors", status)
+
+
 def test_flows_with_hardly_any_load_even_then_borrow_from_the_other_tenants(new_run):
     written = all_is_well(new_run(load={"acme": {"browse": 0.3}, "globex": {"browse": 6}}, blast_radius={}))
     assert told(written.read(), "steady_after")[2:] == [
