@@ -82,6 +82,7 @@ class LinkSettings:
     breaker: Breaker | None = None
     breaker_of: Mapping[str, Breaker] = field(default_factory=dict)  # tenants that do not share `breaker`
     bulkhead: Bulkhead | None = None
+    bulkhead_of: Mapping[str, Bulkhead] = field(default_factory=dict)  # each tenant's share of it
     third_party: bool = False  # gets neither our tokens nor our deadlines
     passes_trace: bool = True
 
@@ -150,6 +151,9 @@ class ServiceClient:
 
     async def _guarded(self, call: Call, context: CallContext, attempt: int) -> Answer | LinkError:
         async with AsyncExitStack() as places:
+            share = self._settings.bulkhead_of.get(context.tenant)
+            if share is not None:
+                await places.enter_async_context(share.place())
             if self._settings.bulkhead is not None:
                 await places.enter_async_context(self._settings.bulkhead.place())
             timeout_s = context.deadline.bound(self._settings.attempt_timeout_s)

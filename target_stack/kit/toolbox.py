@@ -26,6 +26,8 @@ from target_stack.kit.tenant_database import TenantDatabase
 from target_stack.kit.tenant_wishes import TenantGuide, Wish, WishFile
 
 PATIENCE_WITHOUT_DEADLINE_S = 15.0
+_TENANTS_SHARE = 0.625
+"""How much of a link's places one tenant may hold, where several share the link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Toolbox:
         """Return the client of the link from this service to *callee*, which *tenants* use (all without it).
 
         Where tenants of several classes use it, each class has a breaker of its own: what fails for some only does
-        not cut off the others. Its name is the link's, and "orders -> payments [gold]" for the gold class.
+        not cut off the others. Its name is the link's, and "orders -> payments [gold]" for the gold class. Of the
+        places in the link's bulkhead one tenant gets a share: "orders -> payments [acme]".
         """
         link = f"{self.settings.service} -> {callee}"
         if url.startswith("https://") and self.identity is None:
@@ -146,6 +149,7 @@ class Toolbox:
             breaker=self.breaker(link, with_breaker) if with_breaker else None,
             breaker_of=self._breakers_by_tier(link, with_breaker, tenants) if with_breaker else {},
             bulkhead=self.bulkhead(link, with_bulkhead) if with_bulkhead else None,
+            bulkhead_of=self._shares_of(link, with_bulkhead, tenants) if with_bulkhead else {},
             third_party=plan.third_party,
             passes_trace=self.is_on(Protection.TRACE_CONTEXT),
         )
@@ -155,6 +159,13 @@ class Toolbox:
         tiers = sorted(set(tier_of.values()) - {""}) if len(set(tier_of.values())) > 1 else []
         breakers = {tier: self.breaker(f"{link} [{tier}]", plan) for tier in tiers}
         return {tenant: breakers[tier] for tenant, tier in tier_of.items() if tier in breakers}
+
+    def _shares_of(self, link: str, plan: BulkheadSettings, tenants: Collection[str]) -> dict[str, Bulkhead]:
+        """Return a smaller bulkhead for each of several tenants, so that the calls of one cannot take all places."""
+        if len(tenants) < 2:
+            return {}
+        share = replace(plan, limit=max(1, int(plan.limit * _TENANTS_SHARE)))
+        return {tenant: self.bulkhead(f"{link} [{tenant}]", share) for tenant in tenants}
 
     def _retry_policy(self, plan: LinkPlan) -> RetryPolicy:
         policy = RetryPolicy(max_attempts=plan.max_attempts, min_attempt_s=plan.min_attempt_s)

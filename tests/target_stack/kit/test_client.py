@@ -268,6 +268,22 @@ def test_a_full_bulkhead_keeps_calls_off_the_link_and_gives_places_back():
     assert play(story, HANG, 200, bulkhead=BulkheadSettings(limit=1)) == (1, 200, 0)
 
 
+def test_one_tenant_gets_but_its_share_of_the_places():
+    async def story(scene):
+        first = asyncio.create_task(scene.client.call(GET))
+        await scene.callee.arrivals.get()
+        with pytest.raises(BulkheadFullError):
+            await scene.client.call(GET)
+        set_context(CallContext(Deadline.unlimited(CLOCK), Caller("globex", "globex/app", frozenset(), "a-token")))
+        status = (await scene.client.call(GET)).status
+        first.cancel()
+        await asyncio.wait([first])
+        return status, scene.settings.bulkhead.in_use, scene.settings.bulkhead_of["acme"].in_use
+
+    shares = {"acme": Bulkhead("a -> b [acme]", BulkheadSettings(limit=1), lambda _: None)}
+    assert play(story, HANG, 200, bulkhead=BulkheadSettings(limit=2), bulkhead_of=shares) == (200, 0, 0)
+
+
 def test_refusals_by_the_breaker_are_not_retried():
     async def story(scene):
         with pytest.raises(BreakerOpenError):
