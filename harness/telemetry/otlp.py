@@ -66,7 +66,8 @@ class OtlpReceiver:
         if request.content_type != _PROTOBUF:
             return web.Response(status=415, text=f"only {_PROTOBUF} is understood")
         try:
-            self._waiting.append(ExportTraceServiceRequest.FromString(await request.read()))
+            body = await request.read()  # a flush may come meanwhile: `_waiting` is looked up only afterwards
+            self._waiting.append(ExportTraceServiceRequest.FromString(body))
         except (DecodeError, web.RequestPayloadError, web.HTTPException):
             self._malformed += 1
             return web.Response(status=400, text="not an ExportTraceServiceRequest")

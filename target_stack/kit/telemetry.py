@@ -15,7 +15,7 @@ from opentelemetry.util.types import AnyValue
 
 Attributes = dict[str, AnyValue]
 _EXPORT_EVERY_MS = 500
-_EXPORT_TIMEOUT_S = 10  # room for the exporter to try again: a batch that is lost tears every trace it is part of
+_EXPORT_TIMEOUT_S = 2
 _propagator = TraceContextTextMapPropagator()
 
 

@@ -275,3 +275,22 @@ def test_a_disk_that_takes_no_spans_is_told(tmp_path):
 
 def test_stopping_before_starting_does_nothing(tmp_path):
     asyncio.run(OtlpReceiver(tmp_path, emit=pytest.fail, clock=StillClock()).stop())
+
+
+def test_an_export_that_comes_in_parts_is_kept_whatever_is_written_meanwhile(tmp_path):
+    async def send():
+        receiver = OtlpReceiver(tmp_path, emit=[].append, clock=StillClock())
+        url = await receiver.start()
+        body = request_with_span(b"0123456789abcdef")
+        head = f"POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+        reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+        writer.write(head.encode() + b"Content-Type: application/x-protobuf\r\n\r\n" + body[:5])
+        await asyncio.sleep(0.1)  # so that the receiver waits for the rest
+        await receiver._flush()
+        writer.write(body[5:])
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        await receiver.stop()
+
+    asyncio.run(send())
+    assert len(rows(tmp_path, Table.SPANS)) == 1
