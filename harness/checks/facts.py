@@ -127,9 +127,16 @@ class Facts:
 
     @cached_property
     def before_faults(self) -> RequestLog:
-        """The requests that had ended when the first fault began; one still under way says nothing of before."""
-        begun_ns = min(self.fault_window(number).start_ns for number in range(len(self.plan.scenario.faults)))
+        """The requests that had ended when the first fault was asked for; one still under way says nothing of before.
+
+        Some faults bite before they are known to be there: a service is gone a while before the last of it is.
+        """
+        begun_ns = min(self._asked_ns(number) for number in range(len(self.plan.scenario.faults)))
         return RequestLog({pair: rows.only(rows.end_ns <= begun_ns) for pair, rows in self.requests.by_pair.items()})
+
+    def _asked_ns(self, number: int) -> int:
+        asked_ns, there_ns = self._moment(Kind.FAULT_ASKED, fault_name(number)), self.fault_window(number).start_ns
+        return there_ns if asked_ns is None else min(asked_ns, there_ns)
 
     @cached_property
     def everything(self) -> Requests:

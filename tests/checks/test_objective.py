@@ -1,5 +1,6 @@
 import pytest
 
+from harness.model.events import Kind
 from harness.model.finding import Cause, Status
 from harness.model.scenario import Severity
 from harness.recording.columns import Outcome
@@ -182,6 +183,16 @@ def test_a_request_that_the_fault_caught_under_way_says_nothing_of_the_baseline(
         written.request("globex", "checkout", due_s + number / 10, status=504, latency_ms=1500)
     errors = [f for f in found(written.read(), "steady_before") if f.subject == "globex checkout errors"]
     assert [f.status for f in errors] == [status]
+
+
+def test_a_fault_may_bite_before_it_is_known_to_be_there(new_run):
+    written = new_run()
+    written.event(11.4, Kind.FAULT_ASKED, fault="fault-1", kind="latency", place="payments -> provider-a")
+    all_is_well(written)
+    for number in range(3):
+        written.request("globex", "checkout", 11.2 + number / 10, status=502, latency_ms=300)
+    errors = [f for f in found(written.read(), "steady_before") if f.subject == "globex checkout errors"]
+    assert [f.status for f in errors] == [Status.PASS]
 
 
 def test_a_target_that_is_still_out_of_objective_at_the_end_fails(new_run):
