@@ -276,10 +276,10 @@ async def _make_tables(connection: Any, script: str, schema: str) -> bool:
     async with connection.transaction():
         await connection.execute(_TABLES_MADE)
         steps_down = bool(await connection.fetchval(_BYPASSES_RLS))
+        if steps_down:
+            script += _STEP_DOWN.format(schema=schema)
         if script != await connection.fetchval("SELECT script FROM public.tables_made WHERE schema = $1", schema):
             await connection.execute(script)
-            if steps_down:
-                await connection.execute(_STEP_DOWN.format(schema=schema))
             await connection.execute(_MARK, schema, script)
     return steps_down
 

@@ -17,18 +17,25 @@ from target_stack.kit.telemetry import Tracing
 
 CLOCK = SystemClock()
 SCHEMA = """
-DROP TABLE IF EXISTS notes;
-CREATE TABLE notes (tenant_id text NOT NULL, body text NOT NULL);
+CREATE TABLE IF NOT EXISTS notes (tenant_id text NOT NULL, body text NOT NULL);
 ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS own_rows ON notes;
 CREATE POLICY own_rows ON notes USING (tenant_id = current_setting('app.tenant_id', true));
 """
 
 
 @pytest.fixture(scope="session")
-def notes(postgres):
+def notes_server(postgres):
     postgres.create("notes")
     return postgres
+
+
+@pytest.fixture
+def notes(notes_server):
+    """An empty database of that name."""
+    notes_server.run("DROP TABLE IF EXISTS notes, tables_made", database="notes")
+    return notes_server
 
 
 @pytest.fixture(params=["notes", "postgres"], ids=["as owner", "as superuser"])
@@ -198,17 +205,40 @@ def test_a_killed_connection_is_an_unavailable_database_and_then_replaced(notes)
     assert play(dsn, story) == []
 
 
-def test_opening_goes_on_until_the_database_is_there(notes):
+def test_whoever_opens_next_finds_the_tables_made_and_the_rows_there(dsn):
+    async def write_first(database):
+        await write(database, "acme", "a")
+
+    async def read_next(database):
+        return await read(database, "acme")
+
+    play(dsn, write_first)
+    assert play(dsn, read_next) == ["a"]
+
+
+def test_one_who_bypasses_row_security_steps_down_from_tables_that_another_made(notes):
+    async def write_both(database):
+        await write(database, "acme", "a")
+        await write(database, "globex", "g")
+
+    async def read_one(database):
+        return await read(database, "acme")
+
+    play(f"postgresql://notes@127.0.0.1:{notes.port}/notes", write_both)
+    assert play(f"postgresql://postgres@127.0.0.1:{notes.port}/notes", read_one) == ["a"]
+
+
+def test_opening_goes_on_until_the_database_is_there(postgres):
     async def story():
         lines = io.StringIO()
-        link = DatabaseLink("notes", "notes-db", f"postgresql://late@127.0.0.1:{notes.port}/notes")
+        link = DatabaseLink("notes", "notes-db", f"postgresql://late@127.0.0.1:{postgres.port}/late")
         database = Database(
             link, clock=CLOCK, tracing=Tracing("notes", None), metrics=Metrics(), log=Log("notes", CLOCK, lines)
         )
         opening = asyncio.create_task(database.open("SELECT 1"))
         await asyncio.sleep(0.2)
         assert not opening.done()
-        await asyncio.to_thread(notes.run, "CREATE ROLE late LOGIN")
+        await asyncio.to_thread(postgres.create, "late")
         await opening
         await database.close()
         return [json.loads(line) for line in lines.getvalue().splitlines()]

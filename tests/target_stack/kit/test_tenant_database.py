@@ -52,7 +52,7 @@ def fresh(server):
     """Databases in which nothing lies."""
     for name in ("places", *(f"places_{tenant}" for tenant in TENANTS)):
         drop = "".join(f'DROP SCHEMA IF EXISTS "tenant_{tenant}" CASCADE;' for tenant in TENANTS)
-        server.run(f"{drop} DROP TABLE IF EXISTS notes, tenant_seats, tenant_changes", database=name)
+        server.run(f"{drop} DROP TABLE IF EXISTS notes, tenant_seats, tenant_changes, tables_made", database=name)
     return server
 
 

@@ -9,6 +9,7 @@ from tests.target_stack.conftest import TARGET, free_port, http_call
 
 SERVICES = [name for name, service in TARGET["services"].items() if "command" in service]
 KIT_SERVICES = [name for name in SERVICES if name not in ("broker",)]
+CALLERS = [name for name in KIT_SERVICES if any(link.startswith(f"{name} -> ") for link in TARGET["links"])]
 
 
 def set_flag(stack, flag, value, tenant=None):
@@ -147,15 +148,13 @@ def test_a_bad_version_is_taken_back_and_a_sound_one_is_not_touched(stack, flag,
     assert stack.metric("release", "resilience_release_percent", name="catalog") == 0
 
 
-@pytest.mark.parametrize("service", KIT_SERVICES)
+@pytest.mark.parametrize("service", CALLERS)
 def test_a_dependency_that_is_away_is_no_reason_to_restart_a_service(stack, until, service):
     nowhere = {
         link["env"]: link["value"].replace("https://", "http://").replace("{address}", "127.0.0.1:1")
         for name, link in TARGET["links"].items()
         if name.startswith(f"{service} -> ")
     }
-    if not nowhere:
-        pytest.skip("it has no dependency")
     lonely = type(stack)(stack.postgres, stack.collector, stack.folder / "lonely")
     lonely.folder.mkdir(exist_ok=True)
     lonely.ports[service] = free_port()
