@@ -7,14 +7,17 @@ from collections.abc import Awaitable, Callable
 class Beat:
     """Awaits *work* every *interval_s*; a beat that comes late is not made up for."""
 
-    def __init__(self, work: Callable[[], Awaitable[None]], interval_s: float) -> None:
+    def __init__(
+        self, work: Callable[[], Awaitable[None]], interval_s: float, *, first_after_s: float | None = None
+    ) -> None:
         self._work = work
         self._interval_s = interval_s
+        self._first_after_s = interval_s if first_after_s is None else first_after_s
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; the first beat comes one interval from now."""
+        """Begin; the first beat comes *first_after_s* from now, without it after one interval."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -25,7 +28,7 @@ class Beat:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        due_s = loop.time() + self._interval_s
+        due_s = loop.time() + self._first_after_s
         while not await self._ends_within(due_s - loop.time()):
             await self._work()
             due_s = max(due_s + self._interval_s, loop.time())

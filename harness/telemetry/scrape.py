@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -12,12 +13,15 @@ from harness.recording.row_sink import RowSink
 from harness.telemetry.beat import Beat
 from harness.telemetry.exposition import Exposition
 
-_FLUSH_EVERY = 5  # rounds
+_FLUSH_EVERY = 5  # intervals
 _ACCEPT = "text/plain;version=0.0.4;q=0.9, application/openmetrics-text;q=0.5, */*;q=0.1"
 
 
 class Scraper:
-    """Asks every endpoint once a round. One that does not answer in time is a gap: `up` is 0, nothing else fails."""
+    """Asks every endpoint once an interval. One that does not answer in time is a gap: `up` is 0, nothing else fails.
+
+    Each is asked at a time of its own: all at once they would take the machine from the requests that are measured.
+    """
 
     def __init__(self, run: Path, endpoints: Mapping[str, str], clock: Clock, interval_s: float = 1.0) -> None:
         self._endpoints = endpoints
@@ -25,33 +29,30 @@ class Scraper:
         self._interval_s = interval_s
         self._rows = RowSink(run, Table.METRICS, source="scrape")
         self._parsers = {service: Exposition() for service in endpoints}
-        self._beat = Beat(self._round, interval_s)
+        self._beats: list[Beat] = []
         self._session: aiohttp.ClientSession | None = None
-        self._rounds = 0
 
     async def start(self) -> None:
-        """Begin; the first round is one interval from now."""
+        """Begin; each endpoint is asked within one interval from now, and then every interval."""
         timeout = aiohttp.ClientTimeout(total=min(self._interval_s, 1.0))
         self._session = aiohttp.ClientSession(timeout=timeout, headers={"Accept": _ACCEPT})
-        self._beat.start()
+        self._beats = [Beat(self._flush, _FLUSH_EVERY * self._interval_s)]
+        for place, (service, url) in enumerate(self._endpoints.items(), 1):
+            ask = partial(self._ask, self._session, service, url)
+            self._beats.append(
+                Beat(ask, self._interval_s, first_after_s=self._interval_s * place / len(self._endpoints))
+            )
+        for beat in self._beats:
+            beat.start()
 
     async def stop(self) -> None:
         """End, and write what is there. Safe to repeat, and without a start."""
         if self._session is None:
             return
         session, self._session = self._session, None
-        await self._beat.stop()
+        await asyncio.gather(*(beat.stop() for beat in self._beats))
         await session.close()
         await self._flush()
-
-    async def _round(self) -> None:
-        session = self._session
-        if session is None:
-            return
-        await asyncio.gather(*(self._ask(session, *endpoint) for endpoint in self._endpoints.items()))
-        self._rounds += 1
-        if self._rounds % _FLUSH_EVERY == 0:
-            await self._flush()
 
     async def _ask(self, session: aiohttp.ClientSession, service: str, url: str) -> None:
         try:
