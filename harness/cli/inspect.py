@@ -8,11 +8,13 @@ import click
 from harness.cli.conclude import conclude, judge_and_draw
 from harness.model.base import Spec
 from harness.model.errors import UsageError
+from harness.model.faults import Fault
 from harness.model.plan import Plan
 from harness.model.scenario import Phase, Scenario, read_scenario_head
 from harness.model.schema import json_schema
 from harness.model.target import Target
 from harness.model.units import format_duration
+from harness.report.lanes import fault_text
 from harness.runner.library import all_scenarios
 from harness.runner.planning import make_plan
 
@@ -62,13 +64,24 @@ def _describe(plan: Plan) -> str:
         f"target    {plan.target.name} ({len(plan.target.services)} services, {len(plan.target.links)} links)",
         f"phases    {phases}  ({format_duration(plan.phases.total_s)} in all)",
         *(f"load      {tenant:<10} {_rates(flows)}" for tenant, flows in scenario.load.items()),
-        *(f"fault     {fault.place}: {fault.kind}" for fault in scenario.faults),
+        *(f"fault     {fault.place}: {fault_text(fault)}{_times(fault)}" for fault in scenario.faults),
         *(f"may hurt  {tenant:<10} {', '.join(flows)}" for tenant, flows in scenario.blast_radius.items()),
         *(f"check     {entry.id}" for entry in scenario.checks),
         *(f"proves    {', '.join(p)} (without: {c} fails)" for c, p in scenario.proofs),
         *(f"WITHOUT   {name}" for name in plan.without),
     ]
     return "\n".join(lines)
+
+
+def _times(fault: Fault) -> str:
+    said = [f"at {fault.start.written()}"]
+    if fault.duration is not None:
+        said.append(f"for {format_duration(fault.duration)}")
+    if fault.ramp:
+        said.append(f"growing for {format_duration(fault.ramp)}")
+    if fault.repeat is not None:
+        said.append(f"every {format_duration(fault.repeat.every)}, {fault.repeat.times} times")
+    return f"  ({', '.join(said)})"
 
 
 def _rates(flows: dict[str, float]) -> str:

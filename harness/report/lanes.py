@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from harness.model.base import Spec
 from harness.model.events import Event, Kind
@@ -55,15 +56,23 @@ def _bar(axis: Axis, look: str, begin_ns: int, end_ns: int, text: str) -> Bar:
 
 def _faults(observed: Observed, axis: Axis) -> Iterator[Lane]:
     """What was done is drawn; what was only planned is a lane with a note."""
-    applied = {event.text("fault"): event.time_ns for event in observed.events(Kind.FAULT_APPLIED)}
-    undone = {event.text("fault"): event.time_ns for event in observed.events(Kind.FAULT_UNDONE)}
     for number, fault in enumerate(observed.plan.scenario.faults):
-        name, text = fault_name(number), fault_text(fault)
-        if name not in applied:
+        text, lives = fault_text(fault), _lives(observed, fault_name(number))
+        if not lives:
             yield Lane("fault", fault.place, (), f"{text}: never applied")
             continue
-        bar = _bar(axis, "fault", applied[name], undone.get(name, axis.extent.end_ns), text)
-        yield Lane("fault", fault.place, (bar,), "" if name in undone else "never seen undone")
+        bars = [_bar(axis, "fault", begin, end or axis.extent.end_ns, text) for begin, end in lives[:_MOST_BARS]]
+        yield Lane("fault", fault.place, tuple(bars), "" if all(end for _, end in lives) else "never seen undone")
+
+
+def _lives(observed: Observed, name: str) -> list[tuple[int, int | None]]:
+    """Return when a fault was applied and when undone, once for each time that it came."""
+    applied = [event.time_ns for event in observed.events(Kind.FAULT_APPLIED) if event.text("fault") == name]
+    undone = [event.time_ns for event in observed.events(Kind.FAULT_UNDONE) if event.text("fault") == name]
+    return [
+        (begin, next((end for end in undone if begin <= end and (after is None or end < after)), None))
+        for begin, after in zip_longest(applied, applied[1:])
+    ]
 
 
 def fault_text(fault: Fault) -> str:

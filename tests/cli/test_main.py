@@ -97,3 +97,8 @@ def test_output_that_is_cut_off_by_its_reader_is_no_error():
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_plan_says_when_each_fault_comes(capsys):
+    assert main(["plan", "crash-between-commit-and-publish"]) == 0
+    assert "broker: kill  (at 0s..2s, for 1s, every 5s, 8 times)" in capsys.readouterr().out

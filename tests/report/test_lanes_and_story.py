@@ -82,3 +82,14 @@ def test_a_run_whose_tenants_stay_hurt_has_not_recovered(tmp_path):
     answers = answer(observed, verdicts.broken())
     assert answers.recovered == Recovered(None, 2)
     assert how_recovered(answers) == "not before the run ended"
+
+
+def test_a_fault_that_comes_again_has_a_bar_for_each_time(observed):
+    def event(second, kind):
+        return Event(at(second), kind, {"fault": "fault-1", "kind": "latency", "place": LINK})
+
+    applied, undone = Kind.FAULT_APPLIED, Kind.FAULT_UNDONE
+    lived = [event(20, applied), event(22, undone), event(24, applied), event(28, applied), event(29, undone)]
+    (lane, _) = lanes(rewritten(observed, *lived), observed.coarse)
+    assert [(bar.begin_s, bar.end_s) for bar in lane.bars] == [(20.0, 22.0), (24.0, 56.0), (28.0, 29.0)]
+    assert lane.note == "never seen undone"
