@@ -78,6 +78,7 @@ class TenantGuide:
         clock: Clock,
         log: Log,
         metrics: Metrics,
+        catches_up: bool = True,
     ) -> None:
         self._database = database
         self._tenants = tenants
@@ -85,7 +86,7 @@ class TenantGuide:
         self._log = log
         self._clock = clock
         self._metrics = TenancyMetrics(metrics.registry, tenants)
-        self._mover = Mover(database, clock, log, self._stepped)
+        self._mover = Mover(database, clock, log, self._stepped, catches_up=catches_up)
         self._paused_until_s: dict[str, float] = {}
 
     def wanted(self, tenant: str) -> Tenancy:

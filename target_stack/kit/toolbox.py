@@ -116,6 +116,7 @@ class Toolbox:
             clock=self.clock,
             log=self.log,
             metrics=self.metrics,
+            catches_up=self.is_on(Protection.MOVE_CATCH_UP),
         )
 
     def bulkhead(self, name: str, settings: BulkheadSettings) -> Bulkhead:

@@ -15,6 +15,7 @@ from target_stack.kit.call_context import current_tenant
 from target_stack.kit.client import Call, LinkError, ServiceClient
 from target_stack.kit.errors import ApiError, current_trace_id
 from target_stack.kit.flags import Flags
+from target_stack.kit.protections import Protection
 from target_stack.kit.toolbox import LinkPlan, Toolbox
 from target_stack.services.gateway.forward import call_of, forward
 
@@ -24,6 +25,7 @@ _REPORT_EVERY_S = 0.4
 _COMPARE_EACH = 2
 _MOST_LATENCIES = 200
 _NOT_COMPARED = frozenset({"stale"})
+_SESSIONS_KNOWN = 10_000
 
 
 class Seen:
@@ -44,6 +46,23 @@ class Seen:
         return dict(vars(self))
 
 
+class SessionsSeen:
+    """Remembers the last sessions that met the new version, to notice one that meets the old one again."""
+
+    def __init__(self, most: int = _SESSIONS_KNOWN) -> None:
+        self._most = most
+        self._new: dict[str, None] = {}
+
+    def has_gone_back(self, session: str, *, is_new: bool) -> bool:
+        """Tell whether *session*, which gets the new version or the old one now, was further before."""
+        if not is_new:
+            return session in self._new
+        self._new[session] = None
+        if len(self._new) > self._most:
+            del self._new[next(iter(self._new))]
+        return False
+
+
 class Versions:
     """Sends a share of the requests, the same sessions again and again, to the new version of catalog."""
 
@@ -56,12 +75,19 @@ class Versions:
         self._stable = stable
         self._canary = toolbox.client("catalog-canary", canary, plan) if canary else None
         self._release = toolbox.client("release", release, LinkPlan(attempt_timeout_s=1.0)) if release else None
+        self._is_sticky = toolbox.is_on(Protection.STICKY_SHARES)
+        self._sessions = SessionsSeen()
         self._seen = {"stable": Seen(), "canary": Seen()}
         registry = toolbox.metrics.registry
         labels = ["service", "version", "tenant", "status"]
         self._requests = Counter("resilience_release_requests", "Requests by version", labels, registry=registry)
         self._mismatches = Counter(
             "resilience_release_mismatches", "Answers unlike the old version's", registry=registry
+        )
+        self._gone_back = Counter(
+            "resilience_release_sessions_gone_back",
+            "Requests on the old version of sessions that had the new one",
+            registry=registry,
         )
         self._duration = Histogram("resilience_release_request_duration_seconds", "Time", labels[:2], registry=registry)
         self._reporting: asyncio.Task[None] | None = None
@@ -95,9 +121,13 @@ class Versions:
         return answer
 
     def _is_canary(self, request: web.Request) -> bool:
-        tenant = current_tenant()
-        key = f"{tenant}/{request.headers.get(SESSION_HEADER) or current_trace_id()}"
-        return self._flags.is_on(SHARE_FLAG, default=False, tenant=tenant, key=key)
+        tenant, session = current_tenant(), request.headers.get(SESSION_HEADER)
+        stays = session if self._is_sticky else None
+        key = f"{tenant}/{stays or current_trace_id()}"
+        is_canary = self._flags.is_on(SHARE_FLAG, default=False, tenant=tenant, key=key)
+        if session is not None and self._sessions.has_gone_back(f"{tenant}/{session}", is_new=is_canary):
+            self._gone_back.inc()
+        return is_canary
 
     def _note(self, version: str, status: int, duration_s: float) -> None:
         self._seen[version].add(failed=status >= 500, latency_ms=duration_s * 1000)

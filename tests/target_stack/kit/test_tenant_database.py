@@ -310,6 +310,21 @@ def test_a_copy_that_differs_is_not_switched_to(fresh):
     assert Stage(fresh).play(story) == [("initech", 1, "x"), ("initech", 2, "x")]
 
 
+def test_without_catching_up_what_is_written_meanwhile_stays_behind(fresh):
+    async def story(database):
+        await write(database, "initech", 1)
+
+        def write_one_more(_tenant, step):
+            if step is MoveStep.COPIED:
+                fresh.run("INSERT INTO notes VALUES ('initech', 2, 'x')", database="places")
+
+        naive = Mover(database, CLOCK, Log("notes", CLOCK, io.StringIO()), write_one_more, catches_up=False)
+        await naive.move("initech", Tenancy.SILO)
+        return await read(database, "initech")
+
+    assert Stage(fresh).play(story) == [("initech", 1, "x")]
+
+
 def test_the_source_is_kept_until_it_is_forgotten(fresh):
     async def story(database):
         await write(database, "initech", 1)
