@@ -19,7 +19,7 @@ from target_stack.services.catalog.small_customers import pool_script
 from target_stack.services.catalog.store import RELATIONS, SCHEMA, CatalogStore, Product
 
 MAX_PAGE = 100
-SIMILAR = 6
+SIMILAR = 10
 CHANGES = 20
 
 
