@@ -13,6 +13,8 @@ from harness.model.source import did_you_mean
 from harness.model.target import Target, load_target
 from harness.runner.library import find_scenario, sample_target
 
+_LONGER = "run it without --quick, or give the scenario a longer `quick:`"
+
 
 def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, without: Sequence[str]) -> Plan:
     """Resolve a scenario (a name or a path) against its target.
@@ -27,6 +29,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     scenario = load_scenario(path, resolved)
     phases = _phases(scenario, quick=quick)
     _check_faults_fit(path, scenario, phases)
+    _check_metrics_fit(path, scenario, phases)
     return Plan(
         name=path.stem,
         scenario=scenario,
@@ -53,7 +56,17 @@ def _check_faults_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
         if fault.start.latest_s >= phases.fault:
             late = f"fault {number} starts {fault.start.latest_s:g}s into a fault phase of only {phases.fault:g}s"
             msg = f"{path}: {late}"
-            raise UsageError(msg, hint="run it without --quick, or give the scenario a longer `quick:`")
+            raise UsageError(msg, hint=_LONGER)
+
+
+def _check_metrics_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
+    """A metric that is looked at only after its phase would never be seen."""
+    for entry in scenario.checks:
+        metric = entry.metric
+        if metric is not None and metric.after >= phases.seconds(metric.phase):
+            phase = f"a {metric.phase.value} phase of only {phases.seconds(metric.phase):g}s"
+            msg = f"{path}: check {entry.id}: looks at {metric.name} from {metric.after:g}s on, in {phase}"
+            raise UsageError(msg, hint=_LONGER)
 
 
 def _phases(scenario: Scenario, *, quick: bool) -> Phases:

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.model.errors import UsageError
-from harness.runner.library import find_scenario, sample_target
+from harness.runner.library import all_scenarios, find_scenario, sample_target
 from harness.runner.planning import make_plan
 
 
@@ -18,6 +18,21 @@ def test_a_fault_that_starts_after_the_quick_fault_phase_is_refused(tmp_path):
     assert plan(str(late)).fault_window_s(0) == (35.0, 40.0)
     with pytest.raises(UsageError, match="starts 15s into a fault phase of only 8s"):
         plan(str(late), quick=True)
+
+
+def test_a_metric_that_is_looked_at_after_the_quick_phase_is_refused(tmp_path):
+    late = tmp_path / "late.yaml"
+    late.write_text(find_scenario("bad-release").read_text().replace("after: 8s", "after: 15s"))
+    assert plan(str(late)).phases.fault == 18
+    with pytest.raises(
+        UsageError, match="taken-back: looks at resilience_release_percent from 15s on, in a fault phase"
+    ):
+        plan(str(late), quick=True)
+
+
+@pytest.mark.parametrize("path", list(all_scenarios()), ids=lambda path: path.stem)
+def test_every_scenario_can_be_run_quickly(path):
+    assert plan(path.stem, quick=True).phases.total_s <= 70
 
 
 def test_several_protections_may_be_named_with_commas_or_repeatedly():
