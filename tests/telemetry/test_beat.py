@@ -64,3 +64,18 @@ def test_what_the_work_raises_is_raised_when_it_is_stopped():
 
     with pytest.raises(RuntimeError, match="broken"):
         asyncio.run(main())
+
+
+def test_the_first_beat_may_come_sooner_than_the_others():
+    async def main():
+        begun = asyncio.Event()
+
+        async def work():
+            begun.set()
+
+        beat = Beat(work, 3600, first_after_s=0)
+        beat.start()
+        await asyncio.wait_for(begun.wait(), 20)
+        await beat.stop()
+
+    asyncio.run(main())
