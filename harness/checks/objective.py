@@ -109,7 +109,8 @@ def steady_after(facts: Facts) -> list[Finding]:
         for pairs, window in zip((rest, thin), windows, strict=True)
         for finding in judge_pairs(facts, pairs, window, bounds_of, lenders=facts.loaded)
     ]
-    return [_too_early(finding, _recovery_time_s(facts), recovery) for finding in findings]
+    within_s = _recovery_time_s(facts)
+    return [_too_early(finding, within_s, recovery) for finding in findings]
 
 
 def _recovery_time_s(facts: Facts) -> float:

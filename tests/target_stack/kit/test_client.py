@@ -1,6 +1,7 @@
 """A client against a real HTTP server in the same loop, which answers from a script."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import aiohttp
@@ -243,13 +244,23 @@ def test_attempts_that_our_own_deadline_cut_short_do_not_open_the_breaker():
     assert play(story, HANG, attempt_timeout_s=5.0, breaker=TOUCHY) is BreakerState.CLOSED
 
 
+@contextlib.asynccontextmanager
+async def call_under_way(scene):
+    """A call that its callee has seen and does not answer; its caller cancels it in the end."""
+    call = asyncio.create_task(scene.client.call(GET))
+    await scene.callee.arrivals.get()
+    try:
+        yield
+    finally:
+        call.cancel()
+        await asyncio.wait([call])
+
+
 def test_calls_that_the_caller_cancels_do_not_open_the_breaker():
     async def story(scene):
         for _ in range(5):
-            call = asyncio.create_task(scene.client.call(GET))
-            await scene.callee.arrivals.get()
-            call.cancel()
-            await asyncio.wait([call])
+            async with call_under_way(scene):
+                pass
         return scene.settings.breaker.state
 
     assert play(story, HANG, breaker=TOUCHY) is BreakerState.CLOSED
@@ -257,12 +268,9 @@ def test_calls_that_the_caller_cancels_do_not_open_the_breaker():
 
 def test_a_full_bulkhead_keeps_calls_off_the_link_and_gives_places_back():
     async def story(scene):
-        first = asyncio.create_task(scene.client.call(GET))
-        await scene.callee.arrivals.get()
-        with pytest.raises(BulkheadFullError):
-            await scene.client.call(GET)
-        first.cancel()
-        await asyncio.wait([first])
+        async with call_under_way(scene):
+            with pytest.raises(BulkheadFullError):
+                await scene.client.call(GET)
         return len(scene.callee.seen), (await scene.client.call(GET)).status, scene.settings.bulkhead.in_use
 
     assert play(story, HANG, 200, bulkhead=BulkheadSettings(limit=1)) == (1, 200, 0)
@@ -270,14 +278,11 @@ def test_a_full_bulkhead_keeps_calls_off_the_link_and_gives_places_back():
 
 def test_one_tenant_gets_but_its_share_of_the_places():
     async def story(scene):
-        first = asyncio.create_task(scene.client.call(GET))
-        await scene.callee.arrivals.get()
-        with pytest.raises(BulkheadFullError):
-            await scene.client.call(GET)
-        set_context(CallContext(Deadline.unlimited(CLOCK), Caller("globex", "globex/app", frozenset(), "a-token")))
-        status = (await scene.client.call(GET)).status
-        first.cancel()
-        await asyncio.wait([first])
+        async with call_under_way(scene):
+            with pytest.raises(BulkheadFullError):
+                await scene.client.call(GET)
+            set_context(CallContext(Deadline.unlimited(CLOCK), Caller("globex", "globex/app", frozenset(), "a-token")))
+            status = (await scene.client.call(GET)).status
         return status, scene.settings.bulkhead.in_use, scene.settings.bulkhead_of["acme"].in_use
 
     shares = {"acme": Bulkhead("a -> b [acme]", BulkheadSettings(limit=1), lambda _: None)}
