@@ -21,13 +21,13 @@ from nats.js.api import StreamConfig
 
 from harness.drivers.local import LocalDriver
 from harness.drivers.ports import free_ports
-from harness.faults.broker_calls import MARK
-from harness.faults.journal import outstanding
-from harness.faults.kernel_acts import TableMade, has_table, why_missing
-from harness.faults.kernel_faults import LOSS_SAMPLE
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
-from harness.model.target import Target
+from harness.faults.kinds.broker_calls import MARK
+from harness.faults.kinds.kernel_acts import TableMade, has_table, why_missing
+from harness.faults.kinds.kernel_faults import LOSS_SAMPLE
+from harness.faults.safety.journal import outstanding
+from harness.faults.safety.safety import Safety
+from harness.model.files.target import Target
+from harness.model.run.clock import SteadyClock
 from tests.faults.conftest import Echo, RealProxy
 from tests.faults.foreign import Foreign
 from tests.faults.support import LINK, wait_until

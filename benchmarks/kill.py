@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.faults.marked import marked_processes
+from harness.faults.safety.marked import marked_processes
 
 BOUND_S = 5.0
 START_LIMIT_S = 60.0

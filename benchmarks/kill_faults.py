@@ -71,7 +71,7 @@ def hold(run: str, fault: dict[str, Any], where: dict[str, Any], state: str, say
 
 def recover_now(state: str) -> None:
     """Be `harness recover`, in a process of its own."""
-    from harness.faults.recover import recover
+    from harness.faults.safety.recover import recover
 
     os.environ["XDG_STATE_HOME"] = state
     recover()
@@ -135,7 +135,7 @@ def until_clean(rig: Any, slot: int, run: Path, began_s: float, acts: Any) -> Tr
 
 def what_is_left(rig: Any, slot: int, run: Path) -> list[str]:
     """Return what the victim shows of the fault, and living processes of the run."""
-    from harness.faults.marked import marked_processes
+    from harness.faults.safety.marked import marked_processes
 
     return [*rig.left(slot, run), *(f"process {marked.process.pid}" for marked in marked_processes(run.name))]
 
@@ -215,7 +215,7 @@ def main() -> int:
     options = parser.parse_args()
     from fault_rigs import World, rigs_of
 
-    _CONTEXT.set_forkserver_preload(["tests.faults.holder", "harness.faults.recover"])
+    _CONTEXT.set_forkserver_preload(["tests.faults.holder", "harness.faults.safety.recover"])
     world, left = World(), 0
     try:
         rigs, absent = rigs_of(world, options.at_once)

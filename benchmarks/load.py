@@ -25,9 +25,9 @@ import psutil
 from harness.load.arrivals import arrivals_of
 from harness.load.job import ClockAnchor, LoadJob
 from harness.load.process import LoadProcess
-from harness.model.clock import NS_PER_MS, NS_PER_S, SteadyClock
-from harness.model.events import Event, Kind
-from harness.model.plan import Plan
+from harness.model.run.clock import NS_PER_MS, NS_PER_S, SteadyClock
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 
 STALL_S = 2.0
 STALL_AFTER_S = 2.5

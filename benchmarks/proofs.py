@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from harness.model.scenario import read_scenario_head
+from harness.model.files.scenario import read_scenario_head
 from harness.runner.library import all_scenarios
 
 RUN_LIMIT_S = 300

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from harness.model.events import Kind
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.run.events import Kind
 from harness.recording.columns import Table
 from harness.recording.reader import Recording
 

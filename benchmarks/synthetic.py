@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from harness.model.clock import NS_PER_MS, NS_PER_S
-from harness.model.events import Event, Kind
-from harness.model.finding import How
-from harness.model.plan import Plan
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import How
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 from harness.recording.columns import Table
 from harness.recording.manifest import Manifest, PhaseWindow, write_manifest
 from harness.recording.reader import Recording

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.model.clock import NS_PER_MS, NS_PER_S
-from harness.model.events import Event, Kind
-from harness.model.finding import How
-from harness.model.plan import Plan, fault_name
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import How
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan, fault_name
 from harness.recording.columns import Outcome, Table
 from harness.recording.manifest import Manifest, PhaseWindow, write_manifest
 from harness.recording.reader import Recording

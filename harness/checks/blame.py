@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from harness.checks.ids import Ids, key_of, words_of
+from harness.evidence.ids import Ids, key_of, words_of
 from harness.recording.columns import Table
 from harness.recording.reader import Recording
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checks.facts import Facts
-from harness.checks.ids import hex_of
-from harness.checks.requests import OUTCOMES, Bools, Floats, Pair, RequestLog, Requests
-from harness.model.clock import NS_PER_S
-from harness.model.finding import Cause, Evidence, Finding, Status, Window
-from harness.model.units import Bound
+from harness.evidence.facts import Facts
+from harness.evidence.ids import hex_of
+from harness.evidence.requests import OUTCOMES, Bools, Floats, Pair, RequestLog, Requests
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Evidence, Finding, Status, Window
+from harness.model.run.clock import NS_PER_S
 from harness.recording.columns import Outcome
 from harness.statistics.blocks import ShareInBlocks
 from harness.statistics.shares import FEWEST, Answer, Decision, decide, smallest_sample

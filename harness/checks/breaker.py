@@ -7,16 +7,16 @@ from math import ceil
 import numpy as np
 
 from harness.checks.bounds import Measured, measure
-from harness.checks.breaker_history import Change, changes_of, refusals_in, times_not_closed
-from harness.checks.calls import Calls
-from harness.checks.facts import Facts
-from harness.checks.ids import hex_of, key_of
-from harness.checks.requests import Requests
-from harness.model.clock import NS_PER_MS, NS_PER_S
-from harness.model.events import Kind
-from harness.model.finding import Cause, Evidence, Finding, Status, Window, worst
-from harness.model.scenario import BreakerCheck, Phase
-from harness.model.units import Bound
+from harness.evidence.breaker_history import Change, changes_of, refusals_in, times_not_closed
+from harness.evidence.calls import Calls
+from harness.evidence.facts import Facts
+from harness.evidence.ids import hex_of, key_of
+from harness.evidence.requests import Requests
+from harness.model.files.scenario import BreakerCheck, Phase
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Evidence, Finding, Status, Window, worst
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.events import Kind
 
 _PROBES_A_SECOND = 1
 _SPARE_CALLS = 2

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.checks.bounds import judge_pairs, objectives_of, worst_of
-from harness.checks.facts import Facts
-from harness.model.finding import Cause, Finding, Status
-from harness.model.scenario import BulkheadCheck, Phase
-from harness.model.target import ends_of
+from harness.evidence.facts import Facts
+from harness.model.files.scenario import BulkheadCheck, Phase
+from harness.model.files.target import ends_of
+from harness.model.result.finding import Cause, Finding, Status
 
 
 def bulkhead(facts: Facts, spec: BulkheadCheck) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ from harness.checks.breaker import breaker
 from harness.checks.bulkhead import bulkhead
 from harness.checks.coupling import coupling
 from harness.checks.deadline import deadline
-from harness.checks.facts import Facts
 from harness.checks.faults import fault_applied, fault_felt, rollback
 from harness.checks.guardrail import guardrail
 from harness.checks.impact import impact
@@ -21,7 +20,8 @@ from harness.checks.refusals import refusals
 from harness.checks.retries import retries
 from harness.checks.signals import signals
 from harness.checks.trace import trace
-from harness.model.finding import Finding
+from harness.evidence.facts import Facts
+from harness.model.result.finding import Finding
 
 ASKED: Mapping[str, Callable[[Facts, Any], Iterable[Finding]]] = {
     "objective": objective,

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from harness.checks.blame import SpanLine, Trace, load_traces
-from harness.checks.facts import Facts, UndecidableError
-from harness.checks.ids import hex_of
-from harness.checks.requests import Requests
-from harness.model.finding import Cause, Evidence, Finding, Status
-from harness.model.scenario import CouplingCheck, Phase
-from harness.model.target import ServiceKind, ends_of
-from harness.model.units import Bound
+from harness.evidence.facts import Facts, UndecidableError
+from harness.evidence.ids import hex_of
+from harness.evidence.requests import Requests
+from harness.model.files.scenario import CouplingCheck, Phase
+from harness.model.files.target import ServiceKind, ends_of
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Evidence, Finding, Status
 from harness.recording.columns import Outcome
 from harness.statistics.shares import FEWEST
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.checks.bounds import finding_of, measure_share
-from harness.checks.facts import Facts
-from harness.checks.requests import Pair, Requests
-from harness.model.finding import Finding
-from harness.model.scenario import DeadlineCheck, Phase
-from harness.model.units import Bound
+from harness.evidence.facts import Facts
+from harness.evidence.requests import Pair, Requests
+from harness.model.files.scenario import DeadlineCheck, Phase
+from harness.model.files.units import Bound
+from harness.model.result.finding import Finding
 from harness.recording.columns import Outcome
 
 

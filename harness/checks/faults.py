@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.checks.facts import Facts
-from harness.model.clock import NS_PER_S
-from harness.model.events import Event, Kind
-from harness.model.faults import HTTP_KINDS, Fault, Surge
-from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.plan import fault_name
-from harness.model.target import Protocol
+from harness.evidence.facts import Facts
+from harness.model.files.faults import HTTP_KINDS, Fault, Surge
+from harness.model.files.target import Protocol
+from harness.model.result.finding import Cause, Finding, Status, Window
+from harness.model.run.clock import NS_PER_S
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import fault_name
 from harness.recording.columns import Outcome
 
 SURGE_SHARE = 0.8

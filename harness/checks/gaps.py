@@ -6,10 +6,10 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checks.calls import Calls
-from harness.model.clock import NS_PER_S
-from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.scenario import Backoff
+from harness.evidence.calls import Calls
+from harness.model.files.scenario import Backoff
+from harness.model.result.finding import Cause, Finding, Status, Window
+from harness.model.run.clock import NS_PER_S
 from harness.statistics.shares import FEWEST
 
 _LATE_S = 0.02  # a busy caller wakes up that much later than it meant to

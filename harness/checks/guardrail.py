@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from harness.checks.facts import Facts
-from harness.model.events import Kind
-from harness.model.finding import Finding, Status
+from harness.evidence.facts import Facts
+from harness.model.result.finding import Finding, Status
+from harness.model.run.events import Kind
 
 
 def guardrail(facts: Facts) -> Iterator[Finding]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from harness.checks.bounds import block_count, blocks_of, ranked
-from harness.checks.facts import Facts
-from harness.checks.requests import Requests
-from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.scenario import ImpactCheck, Phase
-from harness.model.units import Bound
+from harness.evidence.facts import Facts
+from harness.evidence.requests import Requests
+from harness.model.files.scenario import ImpactCheck, Phase
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Finding, Status, Window
 from harness.statistics.binomial import Interval
 from harness.statistics.blocks import LatenciesInBlocks, ratio_interval
 from harness.statistics.shares import FEWEST

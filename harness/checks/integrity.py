@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.checks.facts import Facts
-from harness.model.events import Kind
-from harness.model.finding import Cause, Evidence, Finding, Status
-from harness.model.scenario import IntegrityCheck, Severity
+from harness.evidence.facts import Facts
+from harness.model.files.scenario import IntegrityCheck, Severity
+from harness.model.result.finding import Cause, Evidence, Finding, Status
+from harness.model.run.events import Kind
 from harness.recording.columns import Table
 
 _MOST_EVIDENCE = 5

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow.compute as pc
 
-from harness.checks.facts import Facts
-from harness.model.finding import Cause, Evidence, Finding, Status
-from harness.model.scenario import IsolationCheck, Severity
+from harness.evidence.facts import Facts
+from harness.model.files.scenario import IsolationCheck, Severity
+from harness.model.result.finding import Cause, Evidence, Finding, Status
 from harness.recording.columns import Outcome, Table
 
 _MOST_EVIDENCE = 5

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checks.catalogue import ASKED, BUILT_IN
-from harness.checks.facts import Facts, UndecidableError
 from harness.checks.precedence import Judged, conclude
+from harness.evidence.facts import Facts, UndecidableError
 from harness.model.base import Spec
-from harness.model.finding import Cause, Finding, How, Status, Verdict
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Cause, Finding, How, Status, Verdict
 from harness.recording.reader import Recording
 
 KILLED = "the harness was killed"

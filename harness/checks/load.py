@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.checks.bounds import ranked
-from harness.checks.facts import Facts
-from harness.checks.requests import Pair, Requests
-from harness.model.clock import NS_PER_MS, NS_PER_S
-from harness.model.events import Kind
-from harness.model.finding import Cause, Finding, How, Status, Window
-from harness.model.scenario import Phase, Severity
+from harness.evidence.facts import Facts
+from harness.evidence.requests import Pair, Requests
+from harness.model.files.scenario import Phase, Severity
+from harness.model.result.finding import Cause, Finding, How, Status, Window
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.events import Kind
 from harness.recording.columns import Outcome
 from harness.statistics.binomial import poisson_tail
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from harness.checks.facts import Facts, Sample, UndecidableError
-from harness.model.clock import NS_PER_S
-from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.scenario import MetricCheck
+from harness.evidence.facts import Facts, Sample, UndecidableError
+from harness.model.files.scenario import MetricCheck
+from harness.model.result.finding import Cause, Finding, Status, Window
+from harness.model.run.clock import NS_PER_S
 
 _EDGE_NS = 2 * NS_PER_S
 """Metrics are scraped every second or so: a counter's value at an edge is the last one seen before it."""

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from harness.checks.bounds import block_count, blocks_of, judge_pairs, objectives_of, ranked
-from harness.checks.facts import Facts
-from harness.checks.requests import Pair, Requests
-from harness.model.clock import NS_PER_S
-from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.scenario import ObjectiveCheck, Phase, Severity
-from harness.model.units import Bound
+from harness.evidence.facts import Facts
+from harness.evidence.requests import Pair, Requests
+from harness.model.files.scenario import ObjectiveCheck, Phase, Severity
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Finding, Status, Window
+from harness.model.run.clock import NS_PER_S
 from harness.statistics.binomial import Interval
 from harness.statistics.blocks import LatenciesInBlocks, ratio_interval
 from harness.statistics.shares import FEWEST

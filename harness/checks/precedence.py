@@ -15,8 +15,8 @@ Warnings take no part in it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.model.finding import Cause, Finding, How, Status
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Cause, Finding, How, Status
 
 FINAL = frozenset(("isolation", "integrity", "rollback", "guardrail"))
 """Kinds of checks of which one failure decides, whatever else happened."""

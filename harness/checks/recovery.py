@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.checks.bounds import Measured, evidence, measure, objectives_of
-from harness.checks.facts import Facts
-from harness.checks.requests import Pair, Requests
-from harness.model.clock import NS_PER_S
-from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.scenario import Phase, RecoveryCheck
-from harness.model.units import Bound
+from harness.evidence.facts import Facts
+from harness.evidence.requests import Pair, Requests
+from harness.model.files.scenario import Phase, RecoveryCheck
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Finding, Status, Window
+from harness.model.run.clock import NS_PER_S
 from harness.statistics.shares import FEWEST
 
 

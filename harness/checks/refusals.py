@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from harness.checks.bounds import finding_of, measure, measure_share
-from harness.checks.facts import Facts
-from harness.model.finding import Finding
-from harness.model.scenario import Phase, RefusalsCheck
-from harness.model.units import Bound
+from harness.evidence.facts import Facts
+from harness.model.files.scenario import Phase, RefusalsCheck
+from harness.model.files.units import Bound
+from harness.model.result.finding import Finding
 
 TOO_MANY, UNAVAILABLE = 429, 503
 WITH_RETRY_AFTER = Bound(">=", 0.95, "%")

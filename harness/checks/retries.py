@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checks.bounds import block_count, blocks_of
-from harness.checks.calls import Calls
-from harness.checks.facts import Facts
 from harness.checks.gaps import judge_gaps
-from harness.checks.ids import hex_of
-from harness.model.finding import Cause, Evidence, Finding, Status, Window
-from harness.model.scenario import Phase, RetriesCheck
-from harness.model.units import Bound
+from harness.evidence.calls import Calls
+from harness.evidence.facts import Facts
+from harness.evidence.ids import hex_of
+from harness.model.files.scenario import Phase, RetriesCheck
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Evidence, Finding, Status, Window
 from harness.statistics.blocks import ShareInBlocks, bootstrap_share
 from harness.statistics.shares import FEWEST
 

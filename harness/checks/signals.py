@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from harness.checks.facts import Facts, Sample, UndecidableError
 from harness.checks.metric import increase
-from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.scenario import Phase, SignalsCheck, SourceThreshold
+from harness.evidence.facts import Facts, Sample, UndecidableError
+from harness.model.files.scenario import Phase, SignalsCheck, SourceThreshold
+from harness.model.result.finding import Cause, Finding, Status, Window
 from harness.recording.columns import Outcome, Table
 
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from harness.checks.blame import load_traces
 from harness.checks.bounds import finding_of, measure_share
-from harness.checks.completeness import are_complete
-from harness.checks.facts import Facts, UndecidableError
-from harness.checks.requests import Bools, Pair, Requests
-from harness.model.clock import NS_PER_S
-from harness.model.events import Kind
-from harness.model.finding import Cause, Finding, Status, Window
-from harness.model.scenario import Phase, TraceCheck
-from harness.model.units import Bound
+from harness.evidence.completeness import are_complete
+from harness.evidence.facts import Facts, UndecidableError
+from harness.evidence.requests import Bools, Pair, Requests
+from harness.model.files.scenario import Phase, TraceCheck
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Finding, Status, Window
+from harness.model.run.clock import NS_PER_S
+from harness.model.run.events import Kind
 from harness.recording.columns import Outcome
 
 MOST_BLAME = Bound(">=", 0.5, "%")

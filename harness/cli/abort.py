@@ -7,7 +7,7 @@ import click
 import psutil
 
 from harness.cli.exit_codes import EPILOG
-from harness.faults.abort import PATIENCE_S, Aborted, abort, abortable
+from harness.faults.safety.abort import PATIENCE_S, Aborted, abort, abortable
 from harness.model.errors import ExitCode, UsageError
 
 _LEAST_PATIENCE_S = 0.3

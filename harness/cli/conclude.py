@@ -9,7 +9,7 @@ import click
 
 from harness.checks.judge import judge
 from harness.model.errors import ExitCode, HarnessError
-from harness.model.finding import Verdict
+from harness.model.result.finding import Verdict
 from harness.recording.reader import Recording
 from harness.recording.verdict_file import write_verdict
 from harness.report.html import write_report

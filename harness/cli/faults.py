@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.cli.exit_codes import EPILOG
-from harness.faults.catalogue import CATALOGUE, FaultKind
-from harness.faults.parameters import Parameter, parameters_of
+from harness.faults.kinds.catalogue import CATALOGUE, FaultKind
+from harness.faults.kinds.parameters import Parameter, parameters_of
 from harness.model.errors import UsageError
-from harness.model.source import did_you_mean
+from harness.model.files.source import did_you_mean
 
 
 @click.command("faults", epilog=EPILOG)

@@ -8,12 +8,12 @@ import click
 from harness.cli.conclude import conclude, judge_and_draw
 from harness.model.base import Spec
 from harness.model.errors import UsageError
-from harness.model.faults import Fault
-from harness.model.plan import Plan
-from harness.model.scenario import Phase, Scenario, read_scenario_head
-from harness.model.schema import json_schema
-from harness.model.target import Target
-from harness.model.units import format_duration
+from harness.model.files.faults import Fault
+from harness.model.files.scenario import Phase, Scenario, read_scenario_head
+from harness.model.files.schema import json_schema
+from harness.model.files.target import Target
+from harness.model.files.units import format_duration
+from harness.model.run.plan import Plan
 from harness.report.lanes import fault_text
 from harness.runner.library import all_scenarios
 from harness.runner.planning import make_plan

@@ -8,11 +8,11 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from harness.model.clock import NS_PER_S
-from harness.model.events import Event, Kind
-from harness.model.plan import Plan
-from harness.model.scenario import Phase
-from harness.model.units import format_duration
+from harness.model.files.scenario import Phase
+from harness.model.files.units import format_duration
+from harness.model.run.clock import NS_PER_S
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 
 _STYLES = {"fault": "red", "undone": "green", "breaker": "yellow", "problem": "bold red", "phase": "bold cyan"}
 

@@ -10,11 +10,11 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from harness.faults.recover import recover as recover_now
-from harness.faults.registry import Registered, live_runs
+from harness.faults.safety.recover import recover as recover_now
+from harness.faults.safety.registry import Registered, live_runs
 from harness.model.errors import ExitCode, HarnessError
-from harness.model.events import Event, Kind
-from harness.model.target import load_target
+from harness.model.files.target import load_target
+from harness.model.run.events import Event, Kind
 from harness.runner.library import sample_target
 from harness.runner.planning import check_protections
 from harness.workflows.doctor import Symptom, examine

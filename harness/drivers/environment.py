@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.model.errors import UsageError
-from harness.model.source import did_you_mean
-from harness.model.target import Target, ends_of
+from harness.model.files.source import did_you_mean
+from harness.model.files.target import Target, ends_of
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
 _PLACEHOLDER = re.compile(r"\{(?P<name>[a-z_]+(?:\.[a-z0-9_]+)?)\}")

@@ -11,7 +11,7 @@ import aiohttp
 
 from harness.drivers.process import Launch, Nursery, Running, exit_words, tail_of
 from harness.model.errors import TargetError
-from harness.model.target import Protocol, Target, ends_of
+from harness.model.files.target import Protocol, Target, ends_of
 
 NAME = "fault-proxy"
 _START_LIMIT_S = 15.0

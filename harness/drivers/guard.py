@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from harness.model.events import Event
+from harness.model.run.events import Event
 
 Emit = Callable[[Event], None]
 Token = int

@@ -21,9 +21,9 @@ from harness.drivers.postgres import Installed, find_postgres, prepare
 from harness.drivers.process import Launch, Nursery, Running
 from harness.drivers.readiness import Ask, PortTakenError, ask_database, ask_http, ask_tcp, crash_of, until_ready
 from harness.drivers.together import together
-from harness.model.clock import Clock
 from harness.model.errors import TargetError
-from harness.model.target import READY_TCP, Protocol, ServiceKind, Target, ends_of, split_port
+from harness.model.files.target import READY_TCP, Protocol, ServiceKind, Target, ends_of, split_port
+from harness.model.run.clock import Clock
 
 HOST = "127.0.0.1"
 _POLITE_S = 4.0  # services drain for two seconds and flush their telemetry for one

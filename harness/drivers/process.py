@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.drivers.guard import Emit, Guard, Token
-from harness.model.clock import Clock
 from harness.model.errors import TargetError
-from harness.model.events import Event, Kind
+from harness.model.run.clock import Clock
+from harness.model.run.events import Event, Kind
 
 _TAIL_BYTES = 16_384
 _TAIL_LINES = 10

@@ -5,15 +5,15 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
-from harness.faults.catalogue import Circumstances, injector_for
-from harness.faults.injector import UNKNOWN, Felt, Injector, Ramped
-from harness.faults.places import Places
-from harness.faults.safety import Safety
-from harness.model.clock import NS_PER_S, Clock
+from harness.faults.kinds.catalogue import Circumstances, injector_for
+from harness.faults.kinds.injector import UNKNOWN, Felt, Injector, Ramped
+from harness.faults.kinds.places import Places
+from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError, RollbackError
-from harness.model.events import Event, Kind, Value
-from harness.model.faults import Fault
-from harness.model.plan import Plan, fault_name
+from harness.model.files.faults import Fault
+from harness.model.run.clock import NS_PER_S, Clock
+from harness.model.run.events import Event, Kind, Value
+from harness.model.run.plan import Plan, fault_name
 
 _ResultT = TypeVar("_ResultT")
 _FELT_POLL_S = 0.5

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from harness.model.target import Step
+from harness.model.files.target import Step
 from harness.recording.columns import Outcome
 
 _LONGEST_ERROR_BODY = 65_536

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from harness.model.clock import NS_PER_S
-from harness.model.plan import Plan, fault_name
+from harness.model.run.clock import NS_PER_S
+from harness.model.run.plan import Plan, fault_name
 
 
 @dataclass(frozen=True, slots=True, order=True)

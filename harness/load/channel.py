@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from harness.model.clock import Clock
-from harness.model.events import Event, Kind, Value
+from harness.model.run.clock import Clock
+from harness.model.run.events import Event, Kind, Value
 
 Progress = Mapping[str, object]
 

@@ -27,8 +27,8 @@ from harness.load.recorder import Recorder
 from harness.load.tally import Tally
 from harness.load.tokens import Tokens
 from harness.load.user import ArrivalUser
-from harness.model.clock import NS_PER_S
-from harness.model.events import Kind
+from harness.model.run.clock import NS_PER_S
+from harness.model.run.events import Kind
 from harness.recording.columns import Table
 from harness.recording.row_sink import RowSink
 

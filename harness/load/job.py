@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from harness.model.base import Spec
-from harness.model.clock import SteadyClock
-from harness.model.plan import Plan
+from harness.model.run.clock import SteadyClock
+from harness.model.run.plan import Plan
 
 
 class ClockAnchor(Spec):

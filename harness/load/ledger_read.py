@@ -7,7 +7,7 @@ from random import Random
 from harness.load.answer import Answer, parse_json, value_at, values_at
 from harness.load.placeholders import Values, fill
 from harness.load.player import Request, Send
-from harness.model.target import Ledger
+from harness.model.files.target import Ledger
 
 _MOST_PAGES = 2000
 _TIMEOUT_S = 5.0

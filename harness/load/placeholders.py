@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.model.errors import UsageError
-from harness.model.source import did_you_mean
-from harness.model.target import Target, Tenant
+from harness.model.files.source import did_you_mean
+from harness.model.files.target import Target, Tenant
 
 _PLACEHOLDER = re.compile(r"\{(?P<name>[A-Za-z_]+)(?P<argument>[.:][^{}]*)?\}")
 _RANGE = re.compile(r":(?P<low>-?\d+)-(?P<high>-?\d+)")

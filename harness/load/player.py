@@ -12,9 +12,9 @@ from harness.load.arrivals import Arrival
 from harness.load.job import LoadJob
 from harness.load.placeholders import Values, attributes_of, fill, fill_body
 from harness.load.recorder import Recorder, Sent
-from harness.model.clock import NS_PER_S, Clock
-from harness.model.plan import Plan
-from harness.model.target import Flow, Step, TokenRequest
+from harness.model.files.target import Flow, Step, TokenRequest
+from harness.model.run.clock import NS_PER_S, Clock
+from harness.model.run.plan import Plan
 from harness.recording.columns import Outcome
 
 

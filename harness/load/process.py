@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.load.channel import Progress, read_message
 from harness.load.job import LoadJob
-from harness.model.events import Event
+from harness.model.run.events import Event
 
 _STOP_PATIENCE_S = 3.0  # a short drain of one second, and the last rows
 _LONGEST_LINE = 16 * 1024 * 1024

@@ -11,9 +11,9 @@ from harness.load.placeholders import attributes_of, fill
 from harness.load.player import Send
 from harness.load.recorder import Recorder
 from harness.load.tokens import Tokens
-from harness.model.events import Kind
-from harness.model.plan import Plan
-from harness.model.target import Ledger
+from harness.model.files.target import Ledger
+from harness.model.run.events import Kind
+from harness.model.run.plan import Plan
 
 _POLL_S = 0.5
 

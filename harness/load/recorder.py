@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from harness.load.answer import Answer, Judged, names_trace
 from harness.load.arrivals import Arrival
 from harness.load.tally import Tally
-from harness.model.clock import Clock
+from harness.model.run.clock import Clock
 from harness.recording.columns import Outcome
 from harness.recording.row_sink import RowSink
 

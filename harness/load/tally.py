@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.load.arrivals import Arrival, Surge
-from harness.model.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
 from harness.recording.columns import Outcome
 
 LATE_NS = 20 * NS_PER_MS

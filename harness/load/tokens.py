@@ -8,7 +8,7 @@ from harness.load.answer import parse_json, value_at
 from harness.load.job import LoadJob
 from harness.load.placeholders import Values, attributes_of
 from harness.load.player import Send, request_of
-from harness.model.clock import NS_PER_S, Clock
+from harness.model.run.clock import NS_PER_S, Clock
 
 _TIMEOUT_S = 5.0
 _RETRY_S = 2.0

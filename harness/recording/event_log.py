@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TextIO
 
-from harness.model.events import Event
+from harness.model.run.events import Event
 
 EVENT_KEYS = ("time", "kind")
 """What every line of events.jsonl holds beside the event's own fields."""

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from harness.model.base import Spec
 from harness.model.errors import UsageError
-from harness.model.finding import How
-from harness.model.plan import Plan
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import How
+from harness.model.run.plan import Plan
 from harness.recording.writer import write_json
 
 FORMAT = 1

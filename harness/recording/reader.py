@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from harness.model.errors import UsageError
-from harness.model.events import Event, Kind
-from harness.model.finding import Window
-from harness.model.plan import Plan
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import Window
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 from harness.recording.columns import Table
 from harness.recording.manifest import Manifest, read_manifest
 from harness.recording.writer import EVENT_KEYS

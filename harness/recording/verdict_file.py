@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from harness.model.errors import UsageError
-from harness.model.finding import Verdict
+from harness.model.result.finding import Verdict
 from harness.recording.writer import write_json
 
 _VERDICT = TypeAdapter(Verdict)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from harness.model.clock import NS_PER_S
-from harness.model.events import Event, Kind
-from harness.model.finding import Verdict, Window
+from harness.model.result.finding import Verdict, Window
+from harness.model.run.clock import NS_PER_S
+from harness.model.run.events import Event, Kind
 from harness.recording.columns import Table
 from harness.report.experience import Experience, experiences
 from harness.report.observed import Observed

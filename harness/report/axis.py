@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.clock import NS_PER_S
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.run.clock import NS_PER_S
 from harness.recording.manifest import PhaseWindow
 
 _WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)

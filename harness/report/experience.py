@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.model.finding import Status, Verdict
-from harness.model.scenario import Phase, Severity
+from harness.model.files.scenario import Phase, Severity
+from harness.model.result.finding import Status, Verdict
 from harness.recording.columns import Outcome
 from harness.report.impact import QUANTILES, exceeds, upper_limits
 from harness.report.observed import Observed

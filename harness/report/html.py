@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from harness.model.finding import Verdict
+from harness.model.result.finding import Verdict
 from harness.recording.reader import Recording
 from harness.report import templates
 from harness.report.observed import observe

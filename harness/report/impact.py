@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.plan import Plan
-from harness.model.target import Objective
-from harness.model.units import Bound
+from harness.model.files.target import Objective
+from harness.model.files.units import Bound
+from harness.model.run.plan import Plan
 from harness.report.requests import Floats, Folded, Ints, Pair
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}

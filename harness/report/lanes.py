@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from harness.model.base import Spec
-from harness.model.events import Event, Kind
-from harness.model.faults import Fault
-from harness.model.plan import fault_name
+from harness.model.files.faults import Fault
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import fault_name
 from harness.report.axis import Axis
 from harness.report.observed import Observed
 from harness.report.words import seconds

@@ -7,11 +7,11 @@ from functools import cached_property, lru_cache
 import numpy as np
 import pyarrow.compute as pc
 
-from harness.model.clock import NS_PER_MS, NS_PER_S
-from harness.model.events import Event, Kind
-from harness.model.finding import Window
-from harness.model.plan import Plan
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import Window
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 from harness.recording.columns import Table
 from harness.recording.reader import Recording
 from harness.report.axis import Axis, Extent, cut, extent_of

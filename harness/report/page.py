@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from harness.model.events import Kind
-from harness.model.finding import Finding, How, Status, Verdict
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Finding, How, Status, Verdict
+from harness.model.run.events import Kind
 from harness.recording.columns import Table
 from harness.report import sentences
 from harness.report.answers import Answers, answer

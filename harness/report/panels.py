@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.model.events import Kind
+from harness.model.run.events import Kind
 from harness.report.axis import Axis
 from harness.report.impact import upper_limits
 from harness.report.observed import Observed

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from harness.model.clock import NS_PER_MS
-from harness.model.finding import Window
+from harness.model.result.finding import Window
+from harness.model.run.clock import NS_PER_MS
 from harness.recording.columns import Outcome, Table
 from harness.recording.reader import Recording
 from harness.report.axis import Axis

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from harness.model.finding import Finding, Status, Verdict
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Finding, Status, Verdict
 from harness.report.answers import Answers
 from harness.report.experience import Experience
 from harness.report.words import count_of, milliseconds, seconds, share

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.model.events import Event, Kind
-from harness.model.plan import fault_name
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import fault_name
 from harness.report.answers import Answers
 from harness.report.lanes import fault_text
 from harness.report.observed import Observed

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.model.finding import Finding, Verdict
+from harness.model.result.finding import Finding, Verdict
 from harness.recording.reader import Recording
 from harness.report import sentences
 from harness.report.answers import Answers, answer

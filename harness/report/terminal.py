@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from harness.model.finding import Finding, How, Verdict
+from harness.model.result.finding import Finding, How, Verdict
 from harness.recording.reader import Recording
 from harness.report import sentences
 from harness.report.answers import Answers, answer

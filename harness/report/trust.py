@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from harness.model.events import Kind
-from harness.model.finding import Finding, Status, Verdict
+from harness.model.result.finding import Finding, Status, Verdict
+from harness.model.run.events import Kind
 from harness.recording.columns import Table
 from harness.report.observed import Observed
 from harness.report.words import FINDING_MARKS, Mark, count_of, milliseconds, share

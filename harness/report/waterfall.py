@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.model.clock import NS_PER_MS
+from harness.model.run.clock import NS_PER_MS
 from harness.recording.columns import Table
 from harness.report.answers import Answers
 from harness.report.observed import Observed

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from harness.model.finding import Finding, Status, Verdict
+from harness.model.result.finding import Finding, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)

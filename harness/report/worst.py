@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.model.clock import NS_PER_MS
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.run.clock import NS_PER_MS
 from harness.recording.columns import Table
 from harness.report.answers import Answers
 from harness.report.observed import Observed

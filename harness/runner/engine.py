@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.drivers.local import LocalDriver
-from harness.faults.safety import Safety
+from harness.faults.safety.safety import Safety
 from harness.faults.schedule import FaultSchedule
 from harness.load.job import ClockAnchor, LoadJob
 from harness.load.process import LoadProcess
-from harness.model.clock import NS_PER_S
 from harness.model.errors import HarnessError, RollbackError, TargetError
-from harness.model.events import Event, Kind
-from harness.model.faults import HTTP_KINDS
-from harness.model.finding import How
-from harness.model.plan import Plan
-from harness.model.scenario import Phase
+from harness.model.files.faults import HTTP_KINDS
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import How
+from harness.model.run.clock import NS_PER_S
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 from harness.runner.guardrails import Guardrails, GuardrailTrippedError
 from harness.runner.interruption import Interruption, interruptible
 from harness.runner.session import Listener, Session

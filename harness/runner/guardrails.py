@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.model.clock import NS_PER_S, Clock
 from harness.model.errors import ExitCode, HarnessError
-from harness.model.events import Event, Kind
-from harness.model.plan import Plan
-from harness.model.scenario import Guardrail, Phase
-from harness.model.units import format_duration
+from harness.model.files.scenario import Guardrail, Phase
+from harness.model.files.units import format_duration
+from harness.model.run.clock import NS_PER_S, Clock
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 
 MIN_REQUESTS = 5
 """A guardrail does not trip on fewer: one failed request of two is no harm worth ending a run for."""

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from harness.model.errors import UsageError
-from harness.model.source import did_you_mean
+from harness.model.files.source import did_you_mean
 
 _REPOSITORY = Path(__file__).parents[2]
 

@@ -4,13 +4,13 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.faults.catalogue import why_missing
+from harness.faults.kinds.catalogue import why_missing
 from harness.load.placeholders import check_placeholders
 from harness.model.errors import UsageError
-from harness.model.plan import Plan
-from harness.model.scenario import Phase, Phases, Scenario, load_scenario, read_scenario_head
-from harness.model.source import did_you_mean
-from harness.model.target import Target, load_target
+from harness.model.files.scenario import Phase, Phases, Scenario, load_scenario, read_scenario_head
+from harness.model.files.source import did_you_mean
+from harness.model.files.target import Target, load_target
+from harness.model.run.plan import Plan
 from harness.runner.library import find_scenario, sample_target
 
 _LONGER = "run it without --quick, or give the scenario a longer `quick:`"

@@ -13,11 +13,11 @@ from typing import Any
 
 import psutil
 
-from harness.model.clock import NS_PER_S, SteadyClock
-from harness.model.events import Event, Kind, Value
-from harness.model.finding import How
-from harness.model.plan import Plan, run_id
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import How
+from harness.model.run.clock import NS_PER_S, SteadyClock
+from harness.model.run.events import Event, Kind, Value
+from harness.model.run.plan import Plan, run_id
 from harness.recording.manifest import Manifest, PhaseWindow, hash_files, write_manifest
 from harness.recording.writer import EventLog
 

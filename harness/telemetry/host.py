@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.model.clock import Clock
+from harness.model.run.clock import Clock
 from harness.recording.columns import Table
 from harness.recording.row_sink import RowSink
 from harness.telemetry.beat import Beat

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from harness.model.clock import NS_PER_S
+from harness.model.run.clock import NS_PER_S
 from harness.recording.columns import Table
 from harness.recording.writer import SegmentWriter
 

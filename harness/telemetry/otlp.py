@@ -8,8 +8,8 @@ from aiohttp import web
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from harness.model.clock import Clock
-from harness.model.events import Event, Kind
+from harness.model.run.clock import Clock
+from harness.model.run.events import Event, Kind
 from harness.recording.columns import Table
 from harness.recording.row_sink import RowSink
 from harness.telemetry.beat import Beat

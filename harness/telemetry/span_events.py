@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.model.events import Event, Kind, Value
+from harness.model.run.events import Event, Kind, Value
 from harness.telemetry.span_rows import ReceivedSpan, SpanEvent
 
 Emit = Callable[[Event], None]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from harness.drivers.postgres import find_postgres
-from harness.faults.recover import leftovers
+from harness.faults.safety.recover import leftovers
 from harness.model.errors import HarnessError
 from harness.runner.library import all_scenarios, sample_target
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.drivers.local import LocalDriver
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
-from harness.model.events import Event
-from harness.model.plan import run_id
-from harness.model.target import Target
+from harness.faults.safety.safety import Safety
+from harness.model.files.target import Target
+from harness.model.run.clock import SteadyClock
+from harness.model.run.events import Event
+from harness.model.run.plan import run_id
 from harness.recording.writer import EventLog
 from harness.runner.interruption import interruptible
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from harness.checks.judge import judge
-from harness.model.events import Kind
-from harness.model.finding import Finding
+from harness.model.result.finding import Finding
+from harness.model.run.events import Kind
 from harness.recording.reader import Recording
 from tests.recordings import FAULT_S, LINK, RECOVERY_S, Stretch, Written
 

@@ -1,4 +1,4 @@
-from harness.model.finding import Cause, Status
+from harness.model.result.finding import Cause, Status
 from tests.checks.stories import all_is_well, found, hang_contained, hang_uncontained, told
 from tests.recordings import LINK, Stretch
 

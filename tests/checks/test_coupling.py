@@ -1,6 +1,6 @@
 from harness.checks.blame import SpanLine, Trace
 from harness.checks.coupling import _hops, chattiness, depth, fan_out
-from harness.model.finding import Cause, Status
+from harness.model.result.finding import Cause, Status
 from tests.checks.stories import all_is_well, found
 
 ALL = {"coupling": {"depth": "<= 3", "fan_out": "<= 2", "chattiness": "<= 1"}}

@@ -1,7 +1,7 @@
 import pytest
 
-from harness.model.events import Kind
-from harness.model.finding import Cause, Status
+from harness.model.result.finding import Cause, Status
+from harness.model.run.events import Kind
 from tests.checks.stories import all_is_well, found, told
 from tests.recordings import LINK, Stretch, at
 

@@ -1,6 +1,6 @@
 from harness.checks.judge import judge
-from harness.model.events import Kind
-from harness.model.finding import How, Status
+from harness.model.result.finding import How, Status
+from harness.model.run.events import Kind
 from tests.checks.stories import all_is_well, found, told
 from tests.recordings import FAULT_S
 

@@ -1,7 +1,7 @@
 import pytest
 
-from harness.model.finding import Cause, Status
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Cause, Status
 from tests.checks.stories import all_is_well, found
 
 CHECK = {"integrity": {"ledger": "orders"}}

@@ -5,9 +5,9 @@ import pytest
 from harness.checks import catalogue
 from harness.checks.judge import judge
 from harness.model.errors import ExitCode
-from harness.model.events import Kind
-from harness.model.finding import Cause, How, Status
-from harness.model.scenario import CHECKS
+from harness.model.files.scenario import CHECKS
+from harness.model.result.finding import Cause, How, Status
+from harness.model.run.events import Kind
 from tests.checks.stories import all_is_well, hang_contained, hang_uncontained
 from tests.recordings import LINK, Stretch
 

@@ -1,8 +1,8 @@
 import pytest
 
-from harness.model.events import Kind
-from harness.model.finding import Cause, Status
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Cause, Status
+from harness.model.run.events import Kind
 from harness.recording.columns import Outcome
 from tests.checks.stories import all_is_well, found, told
 from tests.recordings import Stretch

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.precedence import GRAVEST_FIRST, HELD, Judged, conclude
-from harness.model.finding import Cause, Finding, How, Status
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Cause, Finding, How, Status
 
 PASS, FAIL, UNKNOWN = Status.PASS, Status.FAIL, Status.UNKNOWN
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.model.finding import Status
+from harness.model.result.finding import Status
 from tests.checks.stories import all_is_well, found, told
 from tests.recordings import Stretch
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.model.finding import Cause, Status
+from harness.model.result.finding import Cause, Status
 from harness.recording.columns import Table
 from tests.checks.stories import all_is_well, found
 from tests.recordings import at

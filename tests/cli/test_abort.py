@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from harness.cli.main import _COMMANDS, cli, main
-from harness.faults.catalogue import CATALOGUE
-from harness.model.faults import KINDS, Fault
+from harness.faults.kinds.catalogue import CATALOGUE
+from harness.model.files.faults import KINDS, Fault
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.model.scenario import Scenario
-from harness.model.schema import json_schema
-from harness.model.target import Target
+from harness.model.files.scenario import Scenario
+from harness.model.files.schema import json_schema
+from harness.model.files.target import Target
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SHIPPED = ["noisy-neighbour", "payment-provider-hang", "slow-orders-database"]

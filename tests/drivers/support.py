@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.model.target import Target
+from harness.model.files.target import Target
 
 SERVICE = """
 import http.server, json, os, sys

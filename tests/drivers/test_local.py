@@ -13,9 +13,9 @@ import pytest
 from harness.drivers import local as local_module
 from harness.drivers import readiness
 from harness.drivers.local import LocalDriver
-from harness.model.clock import SteadyClock
 from harness.model.errors import TargetError, UsageError
-from harness.model.events import Kind
+from harness.model.run.clock import SteadyClock
+from harness.model.run.events import Kind
 from tests.drivers.support import SERVICE, Remembering, target
 
 DATABASE = {"kind": "postgres", "database": "orders"}

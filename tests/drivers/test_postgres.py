@@ -16,8 +16,8 @@ from harness.drivers.ports import free_ports
 from harness.drivers.postgres import Installed, find_postgres, prepare
 from harness.drivers.process import Nursery
 from harness.drivers.readiness import ask_database, until_ready
-from harness.model.clock import SteadyClock
 from harness.model.errors import TargetError
+from harness.model.run.clock import SteadyClock
 from tests.drivers.support import Remembering
 
 HOST = "127.0.0.1"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harness.faults.proxy_calls import ProxyCalls
+from harness.faults.proxy.proxy_calls import ProxyCalls
 from tests.faults.support import HANG_GUARD_S, LINK
 
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import psutil
 
-from harness.faults.catalogue import Circumstances, injector_for
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
-from harness.model.events import Event, Kind
-from harness.model.faults import Fault
-from harness.model.target import Flags
+from harness.faults.kinds.catalogue import Circumstances, injector_for
+from harness.faults.safety.safety import Safety
+from harness.model.files.faults import Fault
+from harness.model.files.target import Flags
+from harness.model.run.clock import SteadyClock
+from harness.model.run.events import Event, Kind
 from harness.recording.event_log import EventLog
 from harness.runner.interruption import interruptible
 

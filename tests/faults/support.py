@@ -8,13 +8,13 @@ from typing import Any
 
 import psutil
 
-from harness.faults.catalogue import Circumstances, injector_for
-from harness.faults.injector import Injector
-from harness.faults.safety import Safety
-from harness.model.events import Event, Kind
-from harness.model.faults import Fault
-from harness.model.plan import Plan
-from harness.model.target import Flags
+from harness.faults.kinds.catalogue import Circumstances, injector_for
+from harness.faults.kinds.injector import Injector
+from harness.faults.safety.safety import Safety
+from harness.model.files.faults import Fault
+from harness.model.files.target import Flags
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 from harness.runner.planning import make_plan
 
 HANG_GUARD_S = 20.0

@@ -10,13 +10,13 @@ import uuid
 
 import pytest
 
-from harness.faults.abort import Ending, abort, abortable
-from harness.faults.acts import FaultAct
-from harness.faults.journal import Journal, outstanding
-from harness.faults.registry import Registered, register
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
+from harness.faults.safety.abort import Ending, abort, abortable
+from harness.faults.safety.acts import FaultAct
+from harness.faults.safety.journal import Journal, outstanding
+from harness.faults.safety.registry import Registered, register
+from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
+from harness.model.run.clock import SteadyClock
 from tests.faults.support import HANG_GUARD_S, LINK, Heard, events_in, lives, wait_until
 
 LATENCY = {"link": LINK, "latency": "50ms"}

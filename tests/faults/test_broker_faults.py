@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig
 
 from harness.drivers.ports import free_ports
-from harness.faults.broker_acts import MessagesPublished
-from harness.faults.broker_calls import MARK, matches
-from harness.faults.injector import UNKNOWN, Felt
-from harness.faults.journal import outstanding
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
+from harness.faults.kinds.broker_acts import MessagesPublished
+from harness.faults.kinds.broker_calls import MARK, matches
+from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.safety.journal import outstanding
+from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
-from harness.model.faults import Fault
+from harness.model.files.faults import Fault
+from harness.model.run.clock import SteadyClock
 from tests.faults.support import Heard, Somewhere, make, wait_until
 
 SERVER = Path(sys.executable).parent / "nats-server"
@@ -239,9 +239,9 @@ def test_a_broker_that_hangs_is_not_confirmed_as_clean_and_asked_again(inject, b
 
 HOLDER = """
 import asyncio, pathlib, sys
-from harness.model.clock import SteadyClock
-from harness.model.faults import Fault
-from harness.faults.safety import Safety
+from harness.model.run.clock import SteadyClock
+from harness.model.files.faults import Fault
+from harness.faults.safety.safety import Safety
 from tests.faults.support import Somewhere, make
 async def main():
     safety = Safety(pathlib.Path(sys.argv[1]), run_id="held", lease_s=5.0, emit=lambda event: None, clock=SteadyClock())

@@ -7,12 +7,12 @@ import asyncpg
 import pytest
 
 from harness.drivers.local import LocalDriver
-from harness.faults.journal import outstanding
-from harness.faults.safety import Safety
-from harness.faults.undo import undo_faults
-from harness.model.clock import SteadyClock
+from harness.faults.safety.journal import outstanding
+from harness.faults.safety.safety import Safety
+from harness.faults.safety.undo import undo_faults
 from harness.model.errors import HarnessError
-from harness.model.faults import Fault
+from harness.model.files.faults import Fault
+from harness.model.run.clock import SteadyClock
 from tests.drivers.support import SERVICE, target
 from tests.faults.support import Heard, make, wait_until
 

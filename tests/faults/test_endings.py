@@ -7,8 +7,8 @@ import sys
 import psutil
 import pytest
 
-from harness.faults.endings import end_processes
-from harness.faults.marked import Identity
+from harness.faults.safety.endings import end_processes
+from harness.faults.safety.marked import Identity
 from tests.faults.support import lives, wait_until
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"

@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from harness.faults.journal import outstanding
-from harness.faults.safety import Safety
-from harness.faults.undo import undo_faults
-from harness.model.clock import SteadyClock
+from harness.faults.safety.journal import outstanding
+from harness.faults.safety.safety import Safety
+from harness.faults.safety.undo import undo_faults
 from harness.model.errors import HarnessError
-from harness.model.faults import Fault
+from harness.model.files.faults import Fault
+from harness.model.run.clock import SteadyClock
 from tests.faults.support import Heard, Somewhere, make
 
 FLIP = Fault.model_validate({"flag": {"name": "canary", "value": 100}})

@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from harness.faults.journal import Entry, ToxicPlaced, outstanding
-from harness.faults.proxy_calls import ProxyCalls
-from harness.faults.recover import recover
-from harness.faults.undo import Undone, undo_faults
+from harness.faults.proxy.proxy_calls import ProxyCalls
+from harness.faults.safety.journal import Entry, ToxicPlaced, outstanding
+from harness.faults.safety.recover import recover
+from harness.faults.safety.undo import Undone, undo_faults
 from tests.faults.foreign import Foreign
 from tests.faults.support import HANG_GUARD_S, LINK, wait_until
 
@@ -66,7 +66,7 @@ def start_holder(tmp_path, foreign):
 
 def reaper_of(process):
     lines = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True)
-    return next(int(line.split()[0]) for line in lines.stdout.splitlines() if "harness.faults.reaper" in line)
+    return next(int(line.split()[0]) for line in lines.stdout.splitlines() if "harness.faults.safety.reaper" in line)
 
 
 def test_the_reaper_gets_rid_of_it_when_the_harness_is_killed(start_holder, foreign):

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from harness.faults.catalogue import CATALOGUE
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
+from harness.faults.kinds.catalogue import CATALOGUE
+from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
-from harness.model.faults import HTTP_KINDS, Fault
+from harness.model.files.faults import HTTP_KINDS, Fault
+from harness.model.run.clock import SteadyClock
 from tests.faults.conftest import RealProxy
 from tests.faults.support import HANG_GUARD_S, LINK, Heard, make
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.faults.journal import (
+from harness.faults.safety.journal import (
     FolderMade,
     Journal,
     LinkDown,

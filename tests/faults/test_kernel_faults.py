@@ -11,15 +11,23 @@ import time
 
 import pytest
 
-from harness.faults import kernel_acts
-from harness.faults.injector import UNKNOWN
-from harness.faults.journal import outstanding
-from harness.faults.kernel_acts import TABLE_PREFIX, PacketFilterError, TableMade, has_table, nft, rules, why_missing
-from harness.faults.kernel_faults import LOSS_SAMPLE, RATE_SAMPLE
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
+from harness.faults.kinds import kernel_acts
+from harness.faults.kinds.injector import UNKNOWN
+from harness.faults.kinds.kernel_acts import (
+    TABLE_PREFIX,
+    PacketFilterError,
+    TableMade,
+    has_table,
+    nft,
+    rules,
+    why_missing,
+)
+from harness.faults.kinds.kernel_faults import LOSS_SAMPLE, RATE_SAMPLE
+from harness.faults.safety.journal import outstanding
+from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
-from harness.model.faults import Fault
+from harness.model.files.faults import Fault
+from harness.model.run.clock import SteadyClock
 from tests.faults.support import LINK, Heard, make, wait_until
 
 needs_kernel = pytest.mark.skipif(bool(why_missing(LOSS_SAMPLE)), reason=why_missing(LOSS_SAMPLE))
@@ -115,9 +123,9 @@ def test_a_table_that_somebody_else_deleted_is_told(safety, proxy):
 
 HOLDER = """
 import asyncio, pathlib, sys
-from harness.model.clock import SteadyClock
-from harness.model.faults import Fault
-from harness.faults.safety import Safety
+from harness.model.run.clock import SteadyClock
+from harness.model.files.faults import Fault
+from harness.faults.safety.safety import Safety
 from tests.faults.support import LINK, make
 async def main():
     safety = Safety(pathlib.Path(sys.argv[1]), run_id="held", lease_s=5.0, emit=lambda event: None, clock=SteadyClock())

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.marked import marked_processes
-from harness.faults.registry import registered
+from harness.faults.safety.marked import marked_processes
+from harness.faults.safety.registry import registered
 from tests.faults.support import HANG_GUARD_S, LINK, events_in, wait_until
 
 LIMIT_S = 5.0

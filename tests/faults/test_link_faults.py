@@ -5,13 +5,13 @@ import os
 
 import pytest
 
-from harness.faults.injector import UNKNOWN
-from harness.faults.link_faults import toxic_of
-from harness.faults.safety import Safety
-from harness.faults.toxiproxy_client import Toxic, ToxiproxyClient
-from harness.model.clock import SteadyClock
+from harness.faults.kinds.injector import UNKNOWN
+from harness.faults.kinds.link_faults import toxic_of
+from harness.faults.proxy.toxiproxy_client import Toxic, ToxiproxyClient
+from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError, TargetError
-from harness.model.faults import Fault
+from harness.model.files.faults import Fault
+from harness.model.run.clock import SteadyClock
 from tests.faults.support import LINK, Heard, make, wait_until
 
 FAULTS = [

@@ -11,13 +11,13 @@ import time
 import psutil
 import pytest
 
-from harness.faults.journal import outstanding
-from harness.faults.process_acts import identified, written
-from harness.faults.safety import Safety
-from harness.faults.undo import undo_faults
-from harness.model.clock import SteadyClock
+from harness.faults.kinds.process_acts import identified, written
+from harness.faults.safety.journal import outstanding
+from harness.faults.safety.safety import Safety
+from harness.faults.safety.undo import undo_faults
 from harness.model.errors import HarnessError
-from harness.model.faults import Fault
+from harness.model.files.faults import Fault
+from harness.model.run.clock import SteadyClock
 from tests.faults.support import Heard, Somewhere, lives, make, wait_until
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness.faults.journal import FolderMade, Journal, RunMark, ToxicPlaced, outstanding
+from harness.faults.safety.journal import FolderMade, Journal, RunMark, ToxicPlaced, outstanding
 from tests.faults.support import HANG_GUARD_S, LINK, events_in, lives, wait_until
 
 
@@ -27,7 +27,7 @@ def start_reaper(journal):
     started = []
 
     def start(lease_s=60.0):
-        command = [sys.executable, "-m", "harness.faults.reaper"]
+        command = [sys.executable, "-m", "harness.faults.safety.reaper"]
         process = subprocess.Popen(
             [*command, "--journal", str(journal.path), "--lease-s", str(lease_s)],
             stdin=subprocess.PIPE,
@@ -138,6 +138,6 @@ def test_it_lives_in_a_session_of_its_own_and_imports_little(start_reaper):
     reaper = start_reaper()
     assert os.getsid(reaper.pid) == reaper.pid
     heavy = "{'pydantic', 'pyarrow', 'requests', 'asyncio'}"
-    code = f"import sys, harness.faults.reaper; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, harness.faults.safety.reaper; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
     assert lives(reaper.pid)

@@ -9,16 +9,16 @@ import sys
 import psutil
 import pytest
 
-from harness.faults.marked import Identity, marker
-from harness.faults.recover import leftovers, recover
-from harness.faults.registry import registered
+from harness.faults.safety.marked import Identity, marker
+from harness.faults.safety.recover import leftovers, recover
+from harness.faults.safety.registry import registered
 from tests.faults.support import events_in, lives, wait_until
 
 VICTIM = """
 import asyncio, sys
 from pathlib import Path
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
+from harness.faults.safety.safety import Safety
+from harness.model.run.clock import SteadyClock
 from harness.recording.event_log import EventLog
 
 async def main():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.marked import Identity
-from harness.faults.registry import Registered, live_runs, register, registered, state_folder
+from harness.faults.safety.marked import Identity
+from harness.faults.safety.registry import Registered, live_runs, register, registered, state_folder
 
 
 def run(name="r", harness=None):

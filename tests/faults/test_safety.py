@@ -7,14 +7,14 @@ import subprocess
 
 import pytest
 
-from harness.faults import heartbeat as heartbeat_module
-from harness.faults.journal import outstanding
-from harness.faults.marked import Identity, marked_processes
-from harness.faults.registry import live_runs, registered
-from harness.faults.safety import Safety
-from harness.model.clock import SteadyClock
+from harness.faults.safety import heartbeat as heartbeat_module
+from harness.faults.safety.journal import outstanding
+from harness.faults.safety.marked import Identity, marked_processes
+from harness.faults.safety.registry import live_runs, registered
+from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError, RollbackError
-from harness.model.events import Kind
+from harness.model.run.clock import SteadyClock
+from harness.model.run.events import Kind
 from tests.faults.support import LINK, Heard, lives, wait_until
 
 LEASE_S = 1.0

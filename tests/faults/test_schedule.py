@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.faults import schedule as schedule_module
-from harness.faults.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import UNKNOWN, Felt
 from harness.faults.schedule import FaultSchedule
-from harness.model.clock import NS_PER_MS, NS_PER_S, SteadyClock
 from harness.model.errors import HarnessError, RollbackError
-from harness.model.events import Kind
+from harness.model.run.clock import NS_PER_MS, NS_PER_S, SteadyClock
+from harness.model.run.events import Kind
 from tests.faults.support import HANG_GUARD_S, LINK, Heard, Somewhere, plan_with
 
 

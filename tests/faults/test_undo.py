@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.journal import Entry, FolderMade, LinkDown, ProcessMade, RunMark, ToxicPlaced
-from harness.faults.marked import Identity, marker
-from harness.faults.undo import Undone, undo_all, undo_faults
+from harness.faults.safety.journal import Entry, FolderMade, LinkDown, ProcessMade, RunMark, ToxicPlaced
+from harness.faults.safety.marked import Identity, marker
+from harness.faults.safety.undo import Undone, undo_all, undo_faults
 from tests.faults.support import LINK, lives
 
 SLEEPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"

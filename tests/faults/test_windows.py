@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.model.plan import Plan
+from harness.model.run.plan import Plan
 from tests.faults.support import LINK, PLAN
 
 RAW = PLAN.model_dump(mode="json")

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from harness.drivers.local import LocalDriver
-from harness.faults.safety import Safety
+from harness.faults.safety.safety import Safety
 from harness.faults.schedule import FaultSchedule
-from harness.model.clock import NS_PER_S, SteadyClock
-from harness.model.events import Kind
-from harness.model.plan import Plan
-from harness.model.target import Target
+from harness.model.files.target import Target
+from harness.model.run.clock import NS_PER_S, SteadyClock
+from harness.model.run.events import Kind
+from harness.model.run.plan import Plan
 from harness.recording.event_log import EventLog
 from tests.faults.support import plan_with
 

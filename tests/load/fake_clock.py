@@ -1,6 +1,6 @@
 """A clock that tests turn."""
 
-from harness.model.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
 
 START_NS = 1_000 * NS_PER_S
 

@@ -13,9 +13,9 @@ from aiohttp import web
 
 from harness.load.job import ClockAnchor, LoadJob
 from harness.load.process import LOG, LoadProcess
-from harness.model.clock import NS_PER_S, SteadyClock
-from harness.model.events import Event, Kind
-from harness.model.plan import Plan
+from harness.model.run.clock import NS_PER_S, SteadyClock
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 from harness.recording.columns import Table
 
 HANG_GUARD_S = 40

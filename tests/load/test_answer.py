@@ -17,7 +17,7 @@ from harness.load.answer import (
     value_at,
     values_at,
 )
-from harness.model.target import Step
+from harness.model.files.target import Step
 from harness.recording.columns import Outcome
 
 DOCUMENT = {"tenant": "acme", "a": {"b": [{"c": 1}, {"c": 2}, {}]}, "none": [], "nested": [[{"x": 1}], [{"x": 2}]]}

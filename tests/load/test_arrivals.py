@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.arrivals import Arrival, Source, Surge, arrivals, arrivals_of, surges_of
-from harness.model.clock import NS_PER_S
+from harness.model.run.clock import NS_PER_S
 from tests.load.misbehaving_shop import FLOWS
 from tests.load.running import plan_of
 

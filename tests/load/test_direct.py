@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from harness.load.answer import Answer, judge
 from harness.load.direct import DirectDoors
 from harness.load.player import Door, Request
-from harness.model.target import Step
+from harness.model.files.target import Step
 
 GET = Request("GET", "/who", {"X-Asked": "yes"}, None, 5.0)
 SHUT = {"tls", "connection reset", "connection closed"}

@@ -10,8 +10,8 @@ import psutil
 from aiohttp import web
 
 from harness.load.arrivals import arrivals_of
-from harness.model.clock import NS_PER_MS
-from harness.model.events import Kind
+from harness.model.run.clock import NS_PER_MS
+from harness.model.run.events import Kind
 from tests.load.misbehaving_shop import FLOWS, LEDGERS
 from tests.load.running import Shop, counts, ok, plan_of, run_load
 

@@ -6,7 +6,7 @@ import pytest
 
 from harness.load.answer import Answer
 from harness.load.ledger_read import LedgerRead, LedgerReader, ledger_values
-from harness.model.target import Ledger
+from harness.model.files.target import Ledger
 
 ORDERS = Ledger(path="/o?after={cursor}", keys="orders[].id", cursor="next", watermark="orders[].tenant")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.load.placeholders import Values, attributes_of, check_placeholders, fill, fill_body
 from harness.model.errors import UsageError
-from harness.model.target import Target, Tenant, load_target
+from harness.model.files.target import Target, Tenant, load_target
 
 VALUES = Values(
     tenant="acme",

@@ -10,7 +10,7 @@ from harness.load.job import LoadJob
 from harness.load.player import Player
 from harness.load.recorder import Recorder
 from harness.load.tally import Tally
-from harness.model.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
 from harness.recording.columns import Table
 from harness.recording.row_sink import RowSink
 from tests.load.fake_clock import START_NS

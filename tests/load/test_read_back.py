@@ -5,7 +5,7 @@ import pytest
 
 from harness.load.ledger_read import LedgerRead
 from harness.load.read_back import ReadBack, ledgers_in_use
-from harness.model.target import Ledger
+from harness.model.files.target import Ledger
 from tests.load.misbehaving_shop import FLOWS, LEDGERS
 from tests.load.running import plan_of
 

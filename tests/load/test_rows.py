@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from harness.load.arrivals import arrivals_of
-from harness.model.clock import NS_PER_MS, NS_PER_S
-from harness.model.events import Kind
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.events import Kind
 from tests.load.misbehaving_shop import FLOWS, LEDGERS, STEPS, MisbehavingShop
 from tests.load.running import Shop, plan_of, run_load
 

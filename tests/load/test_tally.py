@@ -4,7 +4,7 @@ import pytest
 
 from harness.load.arrivals import Arrival, Surge
 from harness.load.tally import Tally, quantile
-from harness.model.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
 from harness.recording.columns import Outcome
 
 

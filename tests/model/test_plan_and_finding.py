@@ -2,13 +2,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.model.clock import SteadyClock
 from harness.model.errors import EXIT_CODE_MEANINGS, ExitCode
-from harness.model.events import Event, Kind
-from harness.model.finding import How, Status, Verdict, worst
-from harness.model.plan import fault_name, run_id
-from harness.model.scenario import Phase, Scenario
-from harness.model.schema import json_schema
+from harness.model.files.scenario import Phase, Scenario
+from harness.model.files.schema import json_schema
+from harness.model.result.finding import How, Status, Verdict, worst
+from harness.model.run.clock import SteadyClock
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import fault_name, run_id
 from tests.recordings import LINK, small_plan
 
 

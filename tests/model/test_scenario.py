@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.model.errors import ExitCode, UsageError
-from harness.model.faults import Fault
-from harness.model.plan import Plan
-from harness.model.scenario import Scenario, load_scenario, read_scenario_head
-from harness.model.target import Target, load_target
+from harness.model.files.faults import Fault
+from harness.model.files.scenario import Scenario, load_scenario, read_scenario_head
+from harness.model.files.target import Target, load_target
+from harness.model.run.plan import Plan
 
 REPOSITORY = Path(__file__).parents[2]
 SAMPLE_TARGET = REPOSITORY / "target_stack" / "target.yaml"

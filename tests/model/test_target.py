@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.model.errors import UsageError
-from harness.model.target import Target, ends_of, load_target
+from harness.model.files.target import Target, ends_of, load_target
 
 SAMPLE_TARGET = Path(__file__).parents[2] / "target_stack" / "target.yaml"
 GOOD = """\

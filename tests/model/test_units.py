@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.units import Bound, format_duration, format_share, parse_duration_s, parse_share
+from harness.model.files.units import Bound, format_duration, format_share, parse_duration_s, parse_share
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from harness.model.events import Event, Kind
+from harness.model.run.events import Event, Kind
 from harness.recording.reader import Recording
 from harness.recording.writer import EventLog
 from tests.report.demo import Demo

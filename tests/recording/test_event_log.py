@@ -2,7 +2,7 @@
 
 import json
 
-from harness.model.events import Event, Kind
+from harness.model.run.events import Event, Kind
 from harness.recording.event_log import EventLog
 
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.model.errors import UsageError
-from harness.model.events import Event, Kind
-from harness.model.finding import How, Window
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import How, Window
+from harness.model.run.events import Event, Kind
 from harness.recording.columns import Table
 from harness.recording.manifest import hash_files, read_manifest, write_manifest
 from harness.recording.reader import Recording

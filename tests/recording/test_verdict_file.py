@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model.errors import UsageError
-from harness.model.finding import Cause, Evidence, Finding, How, Status, Verdict, Window
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Cause, Evidence, Finding, How, Status, Verdict, Window
 from harness.recording.verdict_file import read_verdict, write_verdict
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.model.clock import NS_PER_MS, NS_PER_S
-from harness.model.events import Event, Kind
-from harness.model.finding import How, Window
-from harness.model.plan import Plan
-from harness.model.scenario import Phase, Phases
+from harness.model.files.scenario import Phase, Phases
+from harness.model.result.finding import How, Window
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.events import Event, Kind
+from harness.model.run.plan import Plan
 from harness.recording.columns import Table
 from harness.recording.manifest import Manifest, PhaseWindow, write_manifest
 from harness.recording.reader import Recording

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.model.finding import Finding, Status, Verdict
+from harness.model.result.finding import Finding, Status, Verdict
 from harness.recording.columns import Table
 from harness.recording.writer import SegmentWriter
 from harness.report.answers import answer

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness.model.finding import Cause, Finding, How, Status, Verdict
+from harness.model.result.finding import Cause, Finding, How, Status, Verdict
 from harness.report.html import render, write_report
 from tests.report import verdicts
 from tests.report.demo import Demo, demo_plan

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from harness.model.events import Event, Kind
+from harness.model.run.events import Event, Kind
 from harness.report.answers import Recovered, answer
 from harness.report.lanes import lanes
 from harness.report.observed import Observed, observe

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from harness.model.clock import NS_PER_S
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.run.clock import NS_PER_S
 from harness.recording.columns import Outcome, Table
 from harness.recording.writer import SegmentWriter
 from harness.report.axis import Axis, Extent, cut, extent_of

@@ -2,7 +2,7 @@
 
 import re
 
-from harness.model.finding import Cause, Finding, How, Status, Verdict
+from harness.model.result.finding import Cause, Finding, How, Status, Verdict
 from harness.report.terminal import summary
 from tests.report import verdicts
 from tests.report.demo import Demo, demo_plan

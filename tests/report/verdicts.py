@@ -1,7 +1,7 @@
 """Verdicts for the demo recordings, written by hand: a report needs no checks to be drawn."""
 
-from harness.model.finding import Cause, Evidence, Finding, Status, Verdict
-from harness.model.scenario import Severity
+from harness.model.files.scenario import Severity
+from harness.model.result.finding import Cause, Evidence, Finding, Status, Verdict
 from tests.report.demo import BASELINE, FAULT, LINK, RECOVERY
 
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from harness.model.clock import NS_PER_S
 from harness.model.errors import ExitCode
-from harness.model.events import Event, Kind
+from harness.model.run.clock import NS_PER_S
+from harness.model.run.events import Event, Kind
 from harness.runner.guardrails import Guardrails, GuardrailTrippedError, pairs_of
 from tests.recordings import FAULT_S, RECOVERY_S, small_plan
 

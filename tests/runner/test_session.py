@@ -4,9 +4,9 @@ import asyncio
 from itertools import pairwise
 from pathlib import Path
 
-from harness.model.events import Kind
-from harness.model.finding import How
-from harness.model.scenario import Phase
+from harness.model.files.scenario import Phase
+from harness.model.result.finding import How
+from harness.model.run.events import Kind
 from harness.recording.manifest import read_manifest
 from harness.recording.reader import Recording
 from harness.runner.planning import make_plan

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
-from harness.model.events import Event, Kind
+from harness.model.run.events import Event, Kind
 from harness.recording.columns import Table
 from harness.telemetry.otlp import OtlpReceiver
 from tests.telemetry.reading import NOW_NS, StillClock, rows

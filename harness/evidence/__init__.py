@@ -1,0 +1,1 @@
+"""One model of a recording, which checks and report share; nothing here judges, acts or measures."""

@@ -1,0 +1,1 @@
+"""Kinds of faults and the injectors that make them real."""

@@ -1,0 +1,1 @@
+"""What users write: scenario.yaml and target.yaml, read with positions."""

@@ -1,0 +1,1 @@
+"""What a run results in: findings and verdict."""
