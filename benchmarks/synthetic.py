@@ -191,7 +191,7 @@ def _write_events(run: Path) -> None:
     events = (
         Event(_FAULT_NS, Kind.FAULT_APPLIED, {**fault, "kind": "latency", "place": LINK}),
         Event(_OPENED_NS, Kind.BREAKER_CHANGED, {**breaker, "from_state": "closed", "to_state": "open"}),
-        Event(_END_NS, Kind.FAULT_FELT, {**fault, "connections": 9, "bytes": 5120}),
+        Event(_END_NS, Kind.FAULT_OBSERVED, {**fault, "connections": 9, "bytes": 5120}),
         Event(_END_NS, Kind.FAULT_UNDONE, {**fault, "by": "harness"}),
         Event(_END_NS + NS_PER_S, Kind.BREAKER_CHANGED, {**breaker, "from_state": "open", "to_state": "closed"}),
         Event(T0 + _SECONDS * NS_PER_S, Kind.LOAD_ENDED, {"code": 0}),

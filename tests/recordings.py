@@ -277,7 +277,7 @@ class Written:
             self.event(end_s, Kind.SURGE_DELIVERED, fault=about["fault"], tenant=tenant, requests=felt)
         else:
             count = {"connections": felt, "bytes": felt * 512, "first_felt_ns": None}
-            self.event(end_s, Kind.FAULT_FELT, fault=about["fault"], **count)
+            self.event(end_s, Kind.FAULT_OBSERVED, fault=about["fault"], **count)
 
     def breaker(self, *changes: tuple[float, str], link: str = LINK) -> None:
         """Write changes of a breaker, each as (seconds, new state); it begins closed."""

@@ -1,13 +1,13 @@
 """Every check there is, by name: those that scenarios ask for, and those that every run gets."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from harness.checks.breaker import breaker
 from harness.checks.bulkhead import bulkhead
 from harness.checks.coupling import coupling
 from harness.checks.deadline import deadline
-from harness.checks.faults import fault_applied, fault_felt, rollback
+from harness.checks.faults import fault_applied, fault_observed, rollback
 from harness.checks.guardrail import guardrail
 from harness.checks.impact import impact
 from harness.checks.integrity import integrity
@@ -20,37 +20,56 @@ from harness.checks.refusals import refusals
 from harness.checks.retries import retries
 from harness.checks.signals import signals
 from harness.checks.trace import trace
-from harness.evidence.facts import Facts
 from harness.model.result.finding import Finding
 
-ASKED: Mapping[str, Callable[[Facts, Any], Iterable[Finding]]] = {
-    "objective": objective,
-    "breaker": breaker,
-    "bulkhead": bulkhead,
-    "retries": retries,
-    "trace": trace,
-    "recovery": recovery,
-    "deadline": deadline,
-    "refusals": refusals,
-    "integrity": integrity,
-    "isolation": isolation,
-    "impact": impact,
-    "metric": metric,
-    "coupling": coupling,
-    "signals": signals,
-}
-"""Checks that scenarios ask for, by the key under which they do; each takes its own parameters."""
 
-BUILT_IN: Mapping[str, Callable[[Facts], Iterable[Finding]]] = {
-    "fault_applied": fault_applied,
-    "fault_felt": fault_felt,
-    "load_delivered": load_delivered,
-    "generator_kept_up": generator_kept_up,
-    "steady_before": steady_before,
-    "blast_radius": blast_radius,
-    "rollback": rollback,
-    "guardrail": guardrail,
-    "steady_after": steady_after,
-    "isolation": isolation,
+@dataclass(frozen=True, slots=True)
+class CheckKind:
+    """One kind of check: its name in scenarios and findings, what judges it, and whether one failure is final."""
+
+    name: str
+    judge: Callable[..., Iterable[Finding]]
+    final: bool = False
+    """One failure decides, whatever else happened to the run."""
+
+
+ASKED: Mapping[str, CheckKind] = {
+    kind.name: kind
+    for kind in (
+        CheckKind("objective", objective),
+        CheckKind("breaker", breaker),
+        CheckKind("bulkhead", bulkhead),
+        CheckKind("retries", retries),
+        CheckKind("trace", trace),
+        CheckKind("recovery", recovery),
+        CheckKind("deadline", deadline),
+        CheckKind("refusals", refusals),
+        CheckKind("integrity", integrity, final=True),
+        CheckKind("isolation", isolation, final=True),
+        CheckKind("impact", impact),
+        CheckKind("metric", metric),
+        CheckKind("coupling", coupling),
+        CheckKind("signals", signals),
+    )
+}
+"""Checks that scenarios ask for; each takes its own parameters."""
+
+BUILT_IN: Mapping[str, CheckKind] = {
+    kind.name: kind
+    for kind in (
+        CheckKind("fault_applied", fault_applied),
+        CheckKind("fault_observed", fault_observed),
+        CheckKind("load_delivered", load_delivered),
+        CheckKind("generator_kept_up", generator_kept_up),
+        CheckKind("steady_before", steady_before),
+        CheckKind("blast_radius", blast_radius),
+        CheckKind("rollback", rollback, final=True),
+        CheckKind("guardrail", guardrail, final=True),
+        CheckKind("steady_after", steady_after),
+        CheckKind("isolation", isolation, final=True),
+    )
 }
 """Checks of every run; isolation only where the scenario does not ask for it itself."""
+
+FINAL = frozenset(kind.name for kind in (*ASKED.values(), *BUILT_IN.values()) if kind.final)
+"""Kinds of checks of which one failure decides, whatever else happened."""

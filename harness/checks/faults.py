@@ -33,10 +33,12 @@ def _applied(facts: Facts, number: int, fault: Fault) -> Finding:
     failed = _last(facts, name, Kind.FAULT_FAILED)
     reason = f"It could not be applied: {failed.text('cause')}." if failed else "The run has no record of it."
     subject = f"{name} on {fault.place}"
-    return Finding("", subject, Status.UNKNOWN, "not applied", "applied", 0, None, cause=Cause.NOT_FELT, reason=reason)
+    return Finding(
+        "", subject, Status.UNKNOWN, "not applied", "applied", 0, None, cause=Cause.NOT_OBSERVED, reason=reason
+    )
 
 
-def fault_felt(facts: Facts) -> Iterator[Finding]:
+def fault_observed(facts: Facts) -> Iterator[Finding]:
     """Did every fault reach traffic?"""
     for number, fault in enumerate(facts.plan.scenario.faults):
         window = facts.fault_window(number)
@@ -51,7 +53,7 @@ def fault_felt(facts: Facts) -> Iterator[Finding]:
 
 
 def _link_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding:
-    event = _last(facts, name, Kind.FAULT_FELT)
+    event = _last(facts, name, Kind.FAULT_OBSERVED)
     link = fault.link or ""
     connections, passed = (event.number("connections"), event.number("bytes")) if event else (-1.0, -1.0)
     calls = len(facts.calls(link).under_way_in(window))
@@ -61,14 +63,14 @@ def _link_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding
         "connections not counted" if connections < 0 else f"{connections:.0f} connections"
     )
     reason = "" if felt else f"Nothing passed over {link} under the fault: give a flow that uses it some load."
-    cause = None if felt else Cause.NOT_FELT
+    cause = None if felt else Cause.NOT_OBSERVED
     status = Status.PASS if felt else Status.UNKNOWN
     return Finding("", f"{name} on {link}", status, seen, "> 0", calls, window, cause=cause, reason=reason)
 
 
 def _requests_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding:
     """A fault on single requests counts them itself; there is no guessing."""
-    event = _last(facts, name, Kind.FAULT_FELT)
+    event = _last(facts, name, Kind.FAULT_OBSERVED)
     hit = int(event.number("requests")) if event else 0
     seen = f"{hit:,} requests hit"
     if event and event.text("tenants"):
@@ -78,7 +80,7 @@ def _requests_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Fin
 
 def _place_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Finding:
     """A fault on a service must have touched it, and somebody must have called it; one on a flag must be read back."""
-    event = _last(facts, name, Kind.FAULT_FELT)
+    event = _last(facts, name, Kind.FAULT_OBSERVED)
     touched = int(event.number("touched")) if event else 0
     unit = (event.text("unit") if event else "") or "things"
     links = [link for link in facts.links_of(fault) if facts.plan.target.links[link].speaks is not Protocol.TCP]
@@ -93,7 +95,7 @@ def _place_felt(facts: Facts, name: str, fault: Fault, window: Window) -> Findin
 
 def _felt(name: str, fault: Fault, window: Window, seen: str, count: int, otherwise: str) -> Finding:
     subject, status = f"{name} on {fault.place}", Status.PASS if count > 0 else Status.UNKNOWN
-    cause, reason = (None, "") if count > 0 else (Cause.NOT_FELT, otherwise)
+    cause, reason = (None, "") if count > 0 else (Cause.NOT_OBSERVED, otherwise)
     return Finding("", subject, status, seen, "> 0", count, window, cause=cause, reason=reason)
 
 
@@ -111,7 +113,7 @@ def _surge_felt(facts: Facts, number: int, surge: Surge, window: Window) -> Find
         bound=f">= {SURGE_SHARE:.0%} of the surge",
         samples=delivered,
         window=window,
-        cause=None if felt else Cause.LOAD_NOT_DELIVERED if some else Cause.NOT_FELT,
+        cause=None if felt else Cause.LOAD_NOT_DELIVERED if some else Cause.NOT_OBSERVED,
         reason="" if felt else "The load generator did not deliver the surge: is the machine too busy for it?",
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checks.catalogue import ASKED, BUILT_IN
-from harness.checks.precedence import Judged, conclude
+from harness.checks.precedence import Judged, conclude, unproven
 from harness.evidence.facts import Facts, UndecidableError
 from harness.model.base import Spec
 from harness.model.files.scenario import Severity
@@ -27,6 +27,8 @@ def judge(recording: Recording) -> Verdict:
     if how is not How.COMPLETED:
         judged = [_unless_cut_short(facts, j) for j in judged]
     conclusion = conclude(judged, how, recording.manifest.cause if recording.manifest.how else KILLED)
+    if conclusion.status is Status.PASS and facts.plan.without:
+        conclusion = unproven(facts.plan.without)
     return Verdict(
         status=conclusion.status,
         cause=conclusion.cause,
@@ -46,15 +48,23 @@ class _Entry:
     asked: bool
     severity: Severity
     run: Callable[[Facts], Iterable[Finding]]
+    final: bool
 
 
 def _entries(facts: Facts) -> Iterator[_Entry]:
     checks = facts.plan.scenario.checks
     for entry in checks:
-        yield _Entry(entry.id, entry.kind, True, entry.severity, _with(ASKED[entry.kind], entry.spec))
+        yield _Entry(
+            entry.id,
+            entry.kind,
+            True,
+            entry.severity,
+            _with(ASKED[entry.kind].judge, entry.spec),
+            ASKED[entry.kind].final,
+        )
     for name, built_in in BUILT_IN.items():
         if name not in {entry.kind for entry in checks}:
-            yield _Entry(name, name, False, Severity.CRITICAL, built_in)
+            yield _Entry(name, name, False, Severity.CRITICAL, built_in.judge, built_in.final)
 
 
 def _with(check: Callable[[Facts, Any], Iterable[Finding]], spec: Spec) -> Callable[[Facts], Iterable[Finding]]:
@@ -70,7 +80,7 @@ def _run(facts: Facts, entry: _Entry) -> Sequence[Judged]:
         found = [_undecided(Cause.CHECK_CRASHED, f"{type(error).__name__}: {error}")]
     if entry.asked and not found:
         found = [_undecided(Cause.NOTHING_JUDGED, "It found nothing to judge: does what it names have any load?")]
-    return [Judged(entry.kind, entry.asked, _named(finding, entry)) for finding in found]
+    return [Judged(entry.kind, entry.asked, _named(finding, entry), entry.final) for finding in found]
 
 
 def _undecided(cause: Cause, reason: str) -> Finding:

@@ -3,11 +3,11 @@
     1. what is final at one sight fails: another tenant's data, a broken promise of a write, a rollback not confirmed,
        a guardrail that stopped the run
     2. a run that did not come to its end is unknown
-    3. a sick baseline, or a fault that was not applied or not felt, makes the run unknown: what failed in it may have
-       failed for another reason, what held was not put to the test
+    3. a sick baseline, or a fault that was not applied or not observed, makes the run unknown: what failed in it may
+       have failed for another reason, what held was not put to the test
     4. a failure fails                                          (failures outweigh unknowns outweigh passes)
     5. anything undecided is unknown, with its gravest cause
-    6. nothing judged is unknown
+    6. nothing judged is unknown; so is a run in which nothing that the scenario asks for had to act
 
 Warnings take no part in it.
 """
@@ -18,22 +18,22 @@ from dataclasses import dataclass
 from harness.model.files.scenario import Severity
 from harness.model.result.finding import Cause, Finding, How, Status
 
-FINAL = frozenset(("isolation", "integrity", "rollback", "guardrail"))
-"""Kinds of checks of which one failure decides, whatever else happened."""
-
 GRAVEST_FIRST = (
+    Cause.TAMPERED,
     Cause.INTERRUPTED,
     Cause.LOAD_NOT_DELIVERED,
     Cause.SICK_BASELINE,
-    Cause.NOT_FELT,
+    Cause.NOT_OBSERVED,
     Cause.TELEMETRY_LOST,
+    Cause.SOURCES_DISAGREE,
     Cause.TOO_FEW_SAMPLES,
     Cause.CHECK_CRASHED,
     Cause.NOTHING_JUDGED,
+    Cause.UNPROVEN,
 )
-_VOID = (Cause.SICK_BASELINE, Cause.NOT_FELT)
-_HEALTH = frozenset(("steady_before", "fault_applied", "fault_felt"))
-HELD = "Everything that was asked for was decided, and held."
+_VOID = (Cause.SICK_BASELINE, Cause.NOT_OBSERVED)
+_HEALTH = frozenset(("steady_before", "fault_applied", "fault_observed"))
+HELD = "All requested checks were decided and passed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,17 @@ class Judged:
     kind: str
     asked: bool
     finding: Finding
+    final: bool = False  # one failure decides, whatever else happened to the run
 
     @property
     def failed(self) -> bool:
         """It failed."""
         return self.finding.status is Status.FAIL
+
+    @property
+    def exercised(self) -> bool:
+        """What it is about had to act."""
+        return self.finding.status is not Status.NOT_EXERCISED
 
     @property
     def cause(self) -> Cause | None:
@@ -68,7 +74,7 @@ def conclude(judged: Sequence[Judged], how: How, end: str | None) -> Conclusion:
     """Weigh the findings of a run that ended as *how*; *end* says why it ended early."""
     critical = [j for j in judged if j.finding.severity is Severity.CRITICAL]
     failed = [j for j in critical if j.failed]
-    if final := [j for j in failed if j.kind in FINAL]:
+    if final := [j for j in failed if j.final]:
         return _broken(final, failed)
     if how is not How.COMPLETED:
         return Conclusion(Status.UNKNOWN, Cause.INTERRUPTED, _ended_early(how, end))
@@ -78,8 +84,11 @@ def conclude(judged: Sequence[Judged], how: How, end: str | None) -> Conclusion:
         return _broken(failed, failed)
     if undecided := [j for j in critical if j.cause]:
         return _undecided(undecided, critical, failed)
-    if not any(j.asked or j.kind == "blast_radius" for j in critical):
+    if not any((j.asked or j.kind == "blast_radius") and j.exercised for j in critical):
         return Conclusion(Status.UNKNOWN, Cause.NOTHING_JUDGED, "Nothing was judged: the scenario asks for no check.")
+    asked = [j for j in critical if j.asked]
+    if asked and not any(j.exercised for j in asked):
+        return Conclusion(Status.UNKNOWN, Cause.NOTHING_JUDGED, "None of the requested checks had anything to judge.")
     return Conclusion(Status.PASS, None, HELD)
 
 
@@ -104,3 +113,9 @@ def _undecided(deciding: Sequence[Judged], critical: Sequence[Judged], failed: S
 def _ended_early(how: How, end: str | None) -> str:
     word = "failed" if how is How.FAILED else "was interrupted"
     return f"The run {word} before its end: {end.rstrip('.')}." if end else f"The run {word} before its end."
+
+
+def unproven(without: Sequence[str]) -> Conclusion:
+    """A claim that holds without its protection does not show that the protection is needed."""
+    names = ", ".join(without)
+    return Conclusion(Status.UNKNOWN, Cause.UNPROVEN, f"The claim held without {names}: this run does not need it.")

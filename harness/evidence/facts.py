@@ -166,7 +166,7 @@ class Facts:
             raise UndecidableError(Cause.TELEMETRY_LOST, "No spans were recorded: do the services export their traces?")
         if not len(found):
             message = f"No call over {link} was seen in the {window.name} window: give a flow that uses it some load."
-            raise UndecidableError(Cause.NOT_FELT, message)
+            raise UndecidableError(Cause.NOT_OBSERVED, message)
         return found
 
     def metric(self, name: str, /, **labels: str) -> list[Sample]:

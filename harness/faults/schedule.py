@@ -183,7 +183,7 @@ class LivingFault:
         if felt != UNKNOWN:
             self._felt = felt
         if final or self._felt.is_something:
-            self._note(Kind.FAULT_FELT, self._name, **self.felt.counts())
+            self._note(Kind.FAULT_OBSERVED, self._name, **self.felt.counts())
 
 
 async def _uninterrupted(act: Coroutine[Any, Any, _ResultT]) -> _ResultT:

@@ -8,6 +8,8 @@ from harness.report.answers import Answers
 from harness.report.experience import Experience
 from harness.report.words import count_of, milliseconds, seconds, share
 
+_TROUBLE = (Status.FAIL, Status.UNKNOWN)
+
 
 def who_was_hurt(answers: Answers) -> str:
     """ "acme checkout (declared); nobody else", or who was hurt without permission."""
@@ -72,16 +74,18 @@ def tally(verdict: Verdict) -> str:
     counts = {status: sum(f.status is status for f in critical) for status in Status}
     parts = [f"{count_of(counts[Status.PASS], 'check')} held"]
     parts += [f"{counts[s]} {word}" for s, word in ((Status.FAIL, "failed"), (Status.UNKNOWN, "unknown")) if counts[s]]
+    if counts[Status.NOT_EXERCISED]:
+        parts.append(f"{counts[Status.NOT_EXERCISED]} not exercised")
     return ", ".join([*parts, *([count_of(len(warnings(verdict)), "warning")] if warnings(verdict) else [])])
 
 
 def troubles(verdict: Verdict) -> list[Finding]:
     """Return the critical findings that did not pass, failures first."""
     gravity = list(Status)
-    critical = (f for f in verdict.findings if f.severity is Severity.CRITICAL and f.status is not Status.PASS)
+    critical = (f for f in verdict.findings if f.severity is Severity.CRITICAL and f.status in _TROUBLE)
     return sorted(critical, key=lambda finding: gravity.index(finding.status))
 
 
 def warnings(verdict: Verdict) -> list[Finding]:
     """Return the warnings that did not pass; they never change the verdict."""
-    return [f for f in verdict.findings if f.severity is Severity.WARNING and f.status is not Status.PASS]
+    return [f for f in verdict.findings if f.severity is Severity.WARNING and f.status in _TROUBLE]

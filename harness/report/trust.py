@@ -19,7 +19,7 @@ _WARN = Mark("!", "warning", "unsure")
 _NOT_JUDGED = Mark("–", "not judged", "unsure")
 _JUDGED = {
     "fault_applied": "fault applied",
-    "fault_felt": "fault felt",
+    "fault_observed": "fault observed",
     "load_delivered": "load delivered",
     "steady_before": "steady before",
     "rollback": "rollback",

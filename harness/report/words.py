@@ -25,6 +25,7 @@ FINDING_MARKS = {
     Status.PASS: Mark("✓", "held", "good"),
     Status.FAIL: Mark("✕", "failed", "bad"),
     Status.UNKNOWN: Mark("?", "unknown", "unsure"),
+    Status.NOT_EXERCISED: Mark("–", "not exercised", "unsure"),
 }
 
 

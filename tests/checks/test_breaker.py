@@ -79,7 +79,7 @@ def test_without_any_spans_nothing_is_known(new_run):
 def test_a_link_that_nobody_called_is_not_felt(new_run):
     written = all_is_well(new_run(CHECK), but=[Stretch(0, 32, "acme", "checkout")])
     finding = only(written.read())
-    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_FELT)
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_OBSERVED)
 
 
 def test_where_no_event_tells_the_metric_does(new_run):

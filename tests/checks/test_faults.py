@@ -12,7 +12,7 @@ SURGE = [{"surge": {"tenant": "globex", "times": 5}}]
 def test_applied_felt_and_undone(new_run):
     recording = all_is_well(new_run()).read()
     assert told(recording, "fault_applied") == [(SUBJECT, "pass", "applied at 12.0 s")]
-    assert told(recording, "fault_felt") == [(SUBJECT, "pass", f"40 calls on {LINK}, 76 connections")]
+    assert told(recording, "fault_observed") == [(SUBJECT, "pass", f"40 calls on {LINK}, 76 connections")]
     assert told(recording, "rollback") == [(SUBJECT, "pass", "undone by the harness, read back")]
 
 
@@ -22,7 +22,7 @@ def test_a_fault_that_was_not_applied_is_unknown(new_run):
     written.fault_of_the_plan(applied=False)
     written.event(12, Kind.FAULT_FAILED, fault="fault-1", step="apply", cause="no such proxy")
     (finding,) = found(written.read(), "fault_applied")
-    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_FELT)
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_OBSERVED)
     assert finding.reason == "It could not be applied: no such proxy."
 
 
@@ -35,22 +35,22 @@ def test_a_fault_that_reached_no_traffic_was_not_felt(new_run, count, but):
     written = new_run()
     written.load_as_planned(but=but)
     written.fault_of_the_plan(felt=count)
-    (finding,) = found(written.read(), "fault_felt")
-    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_FELT)
+    (finding,) = found(written.read(), "fault_observed")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_OBSERVED)
 
 
 def test_a_proxy_that_does_not_count_leaves_it_to_the_calls(new_run):
     written = new_run()
     written.load_as_planned()
     written.fault_of_the_plan(felt=-1)
-    assert told(written.read(), "fault_felt") == [(SUBJECT, "pass", f"40 calls on {LINK}, connections not counted")]
+    assert told(written.read(), "fault_observed") == [(SUBJECT, "pass", f"40 calls on {LINK}, connections not counted")]
 
 
 def test_a_target_without_traces_leaves_it_to_the_injector(new_run):
     written = new_run()
     written.load_as_planned(chain=())
     written.fault_of_the_plan()
-    assert told(written.read(), "fault_felt") == [(SUBJECT, "pass", f"0 calls on {LINK}, 76 connections")]
+    assert told(written.read(), "fault_observed") == [(SUBJECT, "pass", f"0 calls on {LINK}, 76 connections")]
 
 
 def surge(written, rate, times=1):
@@ -66,11 +66,11 @@ def surge(written, rate, times=1):
     [
         (5, Status.PASS, None),
         (3, Status.UNKNOWN, Cause.LOAD_NOT_DELIVERED),
-        (1, Status.UNKNOWN, Cause.NOT_FELT),
+        (1, Status.UNKNOWN, Cause.NOT_OBSERVED),
     ],
 )
 def test_a_surge_is_felt_if_it_was_delivered(new_run, times, status, cause):
-    (finding,) = found(surge(new_run(faults=SURGE), rate=6, times=times), "fault_felt")
+    (finding,) = found(surge(new_run(faults=SURGE), rate=6, times=times), "fault_observed")
     assert (finding.status, finding.cause) == (status, cause)
     assert finding.value == f"{100 * times} of 500 requests of globex"
 
@@ -109,7 +109,7 @@ def test_what_was_never_there_needs_no_rollback(new_run):
 def felt_event(written, **fields):
     for kind in (Kind.FAULT_ASKED, Kind.FAULT_APPLIED):
         written.event(12, kind, fault="fault-1", kind="x", place="y")
-    written.event(21.9, Kind.FAULT_FELT, fault="fault-1", **fields)
+    written.event(21.9, Kind.FAULT_OBSERVED, fault="fault-1", **fields)
     written.event(22, Kind.FAULT_UNDONE, fault="fault-1", by="harness")
 
 
@@ -141,15 +141,15 @@ def test_faults_that_are_no_toxics_are_felt_by_their_own_count(new_run, faults, 
     written = new_run(faults=faults)
     written.load_as_planned()
     felt_event(written, **counted)
-    assert told(written.read(), "fault_felt") == [said]
+    assert told(written.read(), "fault_observed") == [said]
 
 
 def test_a_paused_service_that_nobody_called_was_not_felt(new_run):
     written = new_run(faults=PAUSED)
     written.load_as_planned(but=[Stretch(12, 22, "acme", "checkout")])
     felt_event(written, touched=1, unit="processes")
-    (finding,) = found(written.read(), "fault_felt")
-    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_FELT)
+    (finding,) = found(written.read(), "fault_observed")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_OBSERVED)
     assert finding.reason == "Nobody called provider-a meanwhile: give such a flow some load."
 
 
@@ -160,6 +160,6 @@ def test_a_repeated_fault_was_there_from_its_first_to_its_last_time(new_run):
     for at_s in (12, 15, 18):
         written.event(at_s, Kind.FAULT_APPLIED, fault="fault-1", kind="kill", place="provider-a")
         written.event(at_s + 1, Kind.FAULT_UNDONE, fault="fault-1", by="harness")
-    written.event(19, Kind.FAULT_FELT, fault="fault-1", touched=3, unit="processes")
-    (finding,) = found(written.read(), "fault_felt")
+    written.event(19, Kind.FAULT_OBSERVED, fault="fault-1", touched=3, unit="processes")
+    (finding,) = found(written.read(), "fault_observed")
     assert (finding.window.start_ns, finding.window.end_ns) == (at(12), at(19))

@@ -60,7 +60,7 @@ def test_a_fault_that_nobody_felt_decides_nothing(new_run):
     recording = all_is_well(new_run(BREAKER), but=[Stretch(12, 22, "acme", "checkout")]).read()
     assert head(recording) == (Status.UNKNOWN, Cause.LOAD_NOT_DELIVERED, ExitCode.UNKNOWN)
     quiet = new_run(load={"acme": {"browse": 6}}, blast_radius={})
-    assert head(all_is_well(quiet).read()) == (Status.UNKNOWN, Cause.NOT_FELT, ExitCode.UNKNOWN)
+    assert head(all_is_well(quiet).read()) == (Status.UNKNOWN, Cause.NOT_OBSERVED, ExitCode.UNKNOWN)
 
 
 def test_a_sick_baseline_decides_nothing_even_where_checks_fail(new_run):
@@ -100,7 +100,9 @@ def test_a_check_that_raises_is_a_finding_and_the_others_go_on(new_run, monkeypa
     def stumble(_facts, _spec):
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr("harness.checks.judge.ASKED", {**catalogue.ASKED, "breaker": stumble})
+    monkeypatch.setattr(
+        "harness.checks.judge.ASKED", {**catalogue.ASKED, "breaker": catalogue.CheckKind("breaker", stumble)}
+    )
     verdict = judge(hang_contained(new_run(*ALL)).read())
     crashed = [f for f in verdict.findings if f.cause is Cause.CHECK_CRASHED]
     assert [(f.check, f.reason) for f in crashed] == [("breaker", "ZeroDivisionError: of all things")]
@@ -154,7 +156,7 @@ def test_nothing_passes_that_did_not_see_its_whole_window(new_run):
     recording = interrupted_at(new_run(*ALL), 18).read(how=None)
     verdict = judge(recording)
     passed = {f.check for f in verdict.findings if f.status is Status.PASS}
-    assert passed == {"steady_before", "fault_applied", "fault_felt", "rollback"}
+    assert passed == {"steady_before", "fault_applied", "fault_observed", "rollback"}
     cut = [f for f in verdict.findings if f.check == "blast_radius"]
     assert {(f.status, f.cause) for f in cut} == {(Status.UNKNOWN, Cause.INTERRUPTED)}
 
@@ -163,3 +165,8 @@ def test_a_run_that_ended_before_its_load_began_is_unknown_everywhere(new_run):
     verdict = judge(new_run(*ALL).read(how=How.FAILED, cause="gateway never got ready", windows=False))
     assert {f.status for f in verdict.findings} == {Status.UNKNOWN}
     assert (verdict.cause, verdict.exit_code) == (Cause.INTERRUPTED, ExitCode.COULD_NOT_RUN)
+
+
+def test_a_claim_that_holds_without_its_protection_is_unproven(new_run):
+    written = hang_contained(new_run(*ALL, without=["payments-breaker"]))
+    assert head(written.read()) == (Status.UNKNOWN, Cause.UNPROVEN, ExitCode.UNKNOWN)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.checks.catalogue import FINAL
 from harness.checks.precedence import GRAVEST_FIRST, HELD, Judged, conclude
 from harness.model.files.scenario import Severity
 from harness.model.result.finding import Cause, Finding, How, Status
@@ -13,14 +14,14 @@ PASS, FAIL, UNKNOWN = Status.PASS, Status.FAIL, Status.UNKNOWN
 
 def judged(kind, status, cause=None, *, severity=Severity.CRITICAL, asked=True):
     found = Finding(kind, "acme", status, "3", "< 2", 9, None, severity, cause, "Because.")
-    return Judged(kind, asked, found)
+    return Judged(kind, asked, found, final=kind in FINAL)
 
 
 OBJECTIVE_HOLDS = judged("objective", PASS)
 OBJECTIVE_FAILS = judged("objective", FAIL)
 SICK = judged("steady_before", UNKNOWN, Cause.SICK_BASELINE, asked=False)
-NOT_FELT = judged("fault_felt", UNKNOWN, Cause.NOT_FELT, asked=False)
-NOT_APPLIED = judged("fault_applied", UNKNOWN, Cause.NOT_FELT, asked=False)
+NOT_OBSERVED = judged("fault_observed", UNKNOWN, Cause.NOT_OBSERVED, asked=False)
+NOT_APPLIED = judged("fault_applied", UNKNOWN, Cause.NOT_OBSERVED, asked=False)
 NOT_DELIVERED = judged("load_delivered", UNKNOWN, Cause.LOAD_NOT_DELIVERED, asked=False)
 TOO_FEW = judged("objective", UNKNOWN, Cause.TOO_FEW_SAMPLES)
 CRASHED = judged("trace", UNKNOWN, Cause.CHECK_CRASHED)
@@ -51,7 +52,7 @@ def test_failures_outweigh_unknowns_outweigh_passes(findings, expected):
     assert verdict(*findings) == expected
 
 
-@pytest.mark.parametrize("void", [SICK, NOT_FELT, NOT_APPLIED])
+@pytest.mark.parametrize("void", [SICK, NOT_OBSERVED, NOT_APPLIED])
 def test_what_failed_in_a_run_that_proves_nothing_does_not_count(void):
     conclusion = conclude([OBJECTIVE_FAILS, void], How.COMPLETED, None)
     assert (conclusion.status, conclusion.cause) == (UNKNOWN, void.cause)
@@ -59,7 +60,7 @@ def test_what_failed_in_a_run_that_proves_nothing_does_not_count(void):
 
 
 @pytest.mark.parametrize("kind", ["isolation", "integrity", "rollback"])
-@pytest.mark.parametrize("void", [SICK, NOT_FELT, NOT_DELIVERED])
+@pytest.mark.parametrize("void", [SICK, NOT_OBSERVED, NOT_DELIVERED])
 def test_what_is_final_at_one_sight_fails_all_the_same(kind, void):
     assert verdict(judged(kind, FAIL), void) == (FAIL, None)
     assert verdict(judged(kind, FAIL), how=How.INTERRUPTED) == (FAIL, None)
@@ -77,7 +78,7 @@ def test_the_summary_says_how_it_ended():
 
 @pytest.mark.parametrize("status", [FAIL, UNKNOWN])
 def test_warnings_change_nothing(status):
-    warning = judged("blast_radius", status, Cause.NOT_FELT, severity=Severity.WARNING)
+    warning = judged("blast_radius", status, Cause.NOT_OBSERVED, severity=Severity.WARNING)
     assert verdict(OBJECTIVE_HOLDS, warning) == (PASS, None)
 
 
@@ -94,7 +95,7 @@ def test_the_gravest_cause_is_named(several):
     assert verdict(*undecided) == (UNKNOWN, min(several, key=GRAVEST_FIRST.index))
 
 
-kinds = st.sampled_from(["objective", "isolation", "rollback", "steady_before", "fault_felt", "blast_radius"])
+kinds = st.sampled_from(["objective", "isolation", "rollback", "steady_before", "fault_observed", "blast_radius"])
 statuses = st.sampled_from(list(Status))
 anything = st.builds(judged, kinds, statuses, causes, severity=st.sampled_from(list(Severity)), asked=st.booleans())
 
@@ -106,9 +107,22 @@ def test_a_pass_is_never_given_with_a_critical_finding_that_did_not_pass(finding
     assert (status is UNKNOWN) == (cause is not None)
     if status is PASS:
         assert how is How.COMPLETED
-        assert set(critical) == {PASS}
+        assert set(critical) <= {PASS, Status.NOT_EXERCISED}
 
 
 @given(st.lists(anything), st.sampled_from(list(How)))
 def test_the_order_of_the_findings_does_not_matter(findings, how):
     assert verdict(*findings, how=how) == verdict(*reversed(findings), how=how)
+
+
+NOT_EXERCISED = judged("bulkhead", Status.NOT_EXERCISED)
+
+
+def test_what_never_had_to_act_takes_no_part_beside_what_had():
+    assert verdict(OBJECTIVE_HOLDS, NOT_EXERCISED) == (PASS, None)
+    assert verdict(OBJECTIVE_FAILS, NOT_EXERCISED) == (FAIL, None)
+
+
+@pytest.mark.parametrize("beside", [[], [judged("blast_radius", PASS, asked=False)]])
+def test_a_run_in_which_nothing_that_was_asked_for_had_to_act_is_unknown(beside):
+    assert verdict(NOT_EXERCISED, *beside) == (UNKNOWN, Cause.NOTHING_JUDGED)

@@ -60,7 +60,7 @@ def test_a_handful_of_calls_decides_nothing(new_run):
 
 def test_no_call_at_all_is_not_felt(new_run):
     (finding,) = found(all_is_well(new_run(CHECK), but=[QUIET]).read(), "retries")
-    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_FELT)
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_OBSERVED)
 
 
 # -- pauses ------------------------------------------------------------------------------------------------------------

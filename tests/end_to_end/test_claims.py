@@ -32,6 +32,6 @@ def test_without_its_protection_the_claim_breaks_on_the_named_check(scenario, tm
 def test_a_fault_on_one_tenants_requests_is_felt_by_that_tenant_alone_under_mutual_tls(tmp_path):
     outcome = run_harness("run", "one-tenant-slow", cwd=tmp_path)
     assert outcome.code == 0, outcome.err + outcome.out
-    (felt,) = (finding for finding in outcome.verdict["findings"] if finding["check"] == "fault_felt")
+    (felt,) = (finding for finding in outcome.verdict["findings"] if finding["check"] == "fault_observed")
     hit, _, whose = felt["value"].partition(" requests hit: ")
     assert whose == f"{hit} of acme"

@@ -28,10 +28,10 @@ def scenario(tmp_path, **values):
 def test_a_fault_on_a_link_without_traffic_is_unknown_not_felt(tmp_path):
     mine = scenario(tmp_path, load="{acme: {browse: 8}}", link="payments -> provider-b", p95="< 250ms")
     outcome = run_harness("run", mine, cwd=tmp_path)
-    assert (outcome.code, outcome.verdict["status"], outcome.verdict["cause"]) == (2, "unknown", "not felt"), (
+    assert (outcome.code, outcome.verdict["status"], outcome.verdict["cause"]) == (2, "unknown", "not observed"), (
         outcome.out
     )
-    assert "not felt" in outcome.out
+    assert "not observed" in outcome.out
 
 
 def test_a_baseline_out_of_objective_is_unknown_sick_baseline(tmp_path):

@@ -118,16 +118,18 @@ def test_a_fault_is_asked_applied_and_undone_in_this_order(rehearse):
     assert [(event.kind, dict(event.fields)) for event in heard] == [
         (Kind.FAULT_ASKED, place),
         (Kind.FAULT_APPLIED, place),
-        (Kind.FAULT_FELT, felt),
+        (Kind.FAULT_OBSERVED, felt),
         (Kind.FAULT_UNDONE, {"fault": "fault-1", "by": "harness"}),
-        (Kind.FAULT_FELT, felt),
+        (Kind.FAULT_OBSERVED, felt),
     ]
 
 
 def test_what_cannot_be_counted_is_told_as_minus_one(rehearse):
     schedule, heard = rehearse(Rehearsed(), plan=short())
     asyncio.run(schedule.run())
-    assert heard.of(Kind.FAULT_FELT) == [{"fault": "fault-1", "connections": -1, "bytes": -1, "first_felt_ns": None}]
+    assert heard.of(Kind.FAULT_OBSERVED) == [
+        {"fault": "fault-1", "connections": -1, "bytes": -1, "first_felt_ns": None}
+    ]
 
 
 def test_a_fault_waits_for_its_own_start(rehearse):
@@ -250,7 +252,7 @@ def test_a_repeated_fault_lives_again_and_its_counts_add_up(rehearse):
     lives = ["apply", "confirm", "undo", "settle"]
     assert injector.asked == lives * 2
     assert [event.kind for event in heard if event.kind is Kind.FAULT_UNDONE] == [Kind.FAULT_UNDONE] * 2
-    last = heard.of(Kind.FAULT_FELT)[-1]
+    last = heard.of(Kind.FAULT_OBSERVED)[-1]
     assert (last["touched"], last["unit"]) == (4, "processes")
 
 
@@ -267,10 +269,10 @@ def test_each_repetition_is_told_and_undone_by_itself(rehearse):
     schedule, heard = rehearse(injector, plan=plan_with(repeated))
     asyncio.run(schedule.run())
     assert injector.asked == ["apply", "confirm", "undo", "settle"] * 3
-    told = [(e.kind, e.fields["repetition"]) for e in heard if e.kind is not Kind.FAULT_FELT]
+    told = [(e.kind, e.fields["repetition"]) for e in heard if e.kind is not Kind.FAULT_OBSERVED]
     order = (Kind.FAULT_ASKED, Kind.FAULT_APPLIED, Kind.FAULT_UNDONE)
     assert told == [(kind, number) for number in (1, 2, 3) for kind in order]
-    assert heard.of(Kind.FAULT_FELT)[-1]["connections"] == 6
+    assert heard.of(Kind.FAULT_OBSERVED)[-1]["connections"] == 6
 
 
 def test_abort_ends_a_fault_and_no_further_one_is_placed(rehearse):

@@ -306,7 +306,7 @@ class Demo:
         about = {"fault": "fault-1", "kind": "latency", "place": LINK}
         self.events.append(Event(at(FAULT_S + 0.02), Kind.FAULT_APPLIED, about))
         felt = {"fault": "fault-1", "connections": 6 if self.felt else 0, "bytes": 51_200, "first_felt_ns": at(20.4)}
-        self.events.append(Event(at(UNDONE_S), Kind.FAULT_FELT, felt))
+        self.events.append(Event(at(UNDONE_S), Kind.FAULT_OBSERVED, felt))
         self.events.append(Event(at(UNDONE_S + 0.03), Kind.FAULT_UNDONE, {"fault": "fault-1", "by": "harness"}))
         self.events.append(
             Event(at(57), Kind.LOAD_ENDED, {"arrivals": 1600, "sent": 1600, "late": 0, "dropped": 0, "code": 0})

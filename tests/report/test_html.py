@@ -28,7 +28,7 @@ def test_the_first_screen_answers_the_first_questions(broken_page):
         "When was it over? at most 2.0 s after the fault ended",
         "What broke first? a call payments -> provider-a, 0.7 s after the fault began",
         "Can it be trusted?",
-        "fault felt 76 calls on payments -> provider-a, 6 connections",
+        "fault observed 76 calls on payments -> provider-a, 6 connections",
         "generator lag p99 1.49 ms",
     ]
     positions = [words.find(part) for part in order]

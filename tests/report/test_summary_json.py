@@ -25,7 +25,7 @@ def test_the_answer_is_complete_and_json(held):
         "status": "pass",
         "cause": None,
         "how": "completed",
-        "summary": "Everything that was asked for was decided, and held.",
+        "summary": "All requested checks were decided and passed.",
         "exit_code": 0,
         "rollback_confirmed": True,
         "hurt": [
@@ -44,7 +44,7 @@ def test_the_answer_is_complete_and_json(held):
         "recovered": {"after_s": 1.97},
         "trust": [
             {"name": "fault applied", "ok": True, "value": "applied at 20.0 s, read back"},
-            {"name": "fault felt", "ok": True, "value": "76 calls on payments -> provider-a, 6 connections"},
+            {"name": "fault observed", "ok": True, "value": "76 calls on payments -> provider-a, 6 connections"},
             {"name": "load delivered", "ok": True, "value": "2 of 2"},
             {"name": "steady before", "ok": True, "value": "2 of 2"},
             {"name": "rollback", "ok": True, "value": "undone by the harness, read back"},
@@ -76,6 +76,6 @@ def test_the_answer_is_complete_and_json(held):
 
 def test_what_was_not_seen_is_null(not_felt):
     said = summary(not_felt, verdicts.not_felt())
-    wanted = {"verdict": "unknown", "cause": "not felt", "exit_code": 2, "hurt": [], "contained": None}
+    wanted = {"verdict": "unknown", "cause": "not observed", "exit_code": 2, "hurt": [], "contained": None}
     assert {key: said[key] for key in wanted} == wanted
     assert said["broke_first"] is None

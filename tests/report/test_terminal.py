@@ -26,14 +26,14 @@ checks     10 checks held, 2 failed, 1 unknown
     A tenant that was not to be hurt lost its objective.
   ? blast_radius: initech checkout p99: 1.19 s (bound < 1200 ms, n 81)
     81 requests cannot decide a p99; about 400 would.
-trust      fault applied · fault felt · load delivered · steady before · rollback · steady after ·
-           isolation · generator lag p99 1.49 ms · machine busy 40% · telemetry"""
+trust      fault applied · fault observed · load delivered · steady before · rollback · steady after
+           · isolation · generator lag p99 1.49 ms · machine busy 40% · telemetry"""
 
 HELD = """\
 ✓ HELD  payment-provider-hang (seed 7, 56 s)
   When the payment provider of one tenant hangs, that tenant's checkout soon answers quickly with a
   clear error, browsing keeps its objective, and tenants on the other provider notice nothing.
-  Everything that was asked for was decided, and held.
+  All requested checks were decided and passed.
 hurt       acme checkout (declared); nobody else
            acme checkout: 100% not served, p95 712 ms (before: 0%, 125 ms)
 contained  after 1.3 s: breaker payments -> provider-a opened
@@ -41,8 +41,8 @@ recovered  at most 2.0 s after the fault ended
 checks     13 checks held, 1 warning
   ! blast_radius: initech browse p95: 14 ms, 1.6 times its baseline (bound < 1.5 times, n 240)
     Within its objective, but clearly slower than before the fault.
-trust      fault applied · fault felt · load delivered · steady before · rollback · steady after ·
-           isolation · generator lag p99 1.49 ms · machine busy 39% · telemetry"""
+trust      fault applied · fault observed · load delivered · steady before · rollback · steady after
+           · isolation · generator lag p99 1.49 ms · machine busy 39% · telemetry"""
 
 KILLED = """\
 ? UNKNOWN: interrupted  payment-provider-hang (seed 7, 56 s, interrupted)
@@ -54,7 +54,7 @@ hurt       not seen: no requests under the fault
 contained  no protection was seen to act
 recovered  not seen: nothing was recorded after the fault
 checks     0 checks held
-trust      – fault applied: not judged · – fault felt: not judged · – load
+trust      – fault applied: not judged · – fault observed: not judged · – load
            delivered: not judged · – steady before: not judged · – rollback: not
            judged · – steady after: not judged · – isolation: not judged · –
            generator lag: no requests · – machine busy: not recorded · !

@@ -9,17 +9,17 @@ def trust(*, felt: bool = True) -> tuple[Finding, ...]:
     """What every run gets, unasked."""
     good = Status.PASS
     reached = (
-        Finding("fault_felt", LINK, good, "76 calls on payments -> provider-a, 6 connections", "> 0", 76, FAULT)
+        Finding("fault_observed", LINK, good, "76 calls on payments -> provider-a, 6 connections", "> 0", 76, FAULT)
         if felt
         else Finding(
-            "fault_felt",
+            "fault_observed",
             LINK,
             Status.UNKNOWN,
             "0 calls, 0 connections",
             "> 0",
             0,
             FAULT,
-            cause=Cause.NOT_FELT,
+            cause=Cause.NOT_OBSERVED,
             reason="No request passed through the link while it was slow: give the flow that uses it some load.",
         )
     )
@@ -107,7 +107,7 @@ def held() -> Verdict:
             flow="browse",
         ),
     )
-    return Verdict(Status.PASS, None, "Everything that was asked for was decided, and held.", (*findings, *trust()))
+    return Verdict(Status.PASS, None, "All requested checks were decided and passed.", (*findings, *trust()))
 
 
 def broken() -> Verdict:
@@ -157,4 +157,4 @@ def broken() -> Verdict:
 def not_felt() -> Verdict:
     """The verdict of a run whose fault reached nobody."""
     summary = "The fault on payments -> provider-a reached no traffic, so nothing was put to the test."
-    return Verdict(Status.UNKNOWN, Cause.NOT_FELT, summary, trust(felt=False))
+    return Verdict(Status.UNKNOWN, Cause.NOT_OBSERVED, summary, trust(felt=False))

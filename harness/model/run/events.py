@@ -16,7 +16,7 @@ class Kind(Enum):
     PHASE_STARTED = "phase.started"  # phase; the time is the planned edge, not the moment of writing
     FAULT_ASKED = "fault.asked"  # fault, kind, place
     FAULT_APPLIED = "fault.applied"  # fault, kind, place; after the injector read it back
-    FAULT_FELT = "fault.felt"  # fault, connections, bytes, requests, tenants, touched and its unit, first_felt_ns
+    FAULT_OBSERVED = "fault.observed"  # fault, connections, bytes, requests, tenants, touched, unit, first_felt_ns
     FAULT_UNDONE = "fault.undone"  # fault, by: harness | reaper; after it was read back
     FAULT_FAILED = "fault.failed"  # fault, step: apply | undo; cause
     GUARDRAIL_TRIPPED = "guardrail.tripped"  # guardrail, tenant, flow, measure, value, bound, samples
@@ -35,6 +35,11 @@ class Kind(Enum):
     TELEMETRY_LOST = "telemetry.lost"  # what, count
     LEDGER_READ = "ledger.read"  # ledger, tenant, keys, complete (bool), cause
     NOTE = "note"  # text
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Kind | None":
+        """Recordings of 0.1.0 call some kinds by other names."""
+        return {"fault.felt": cls.FAULT_OBSERVED}.get(str(value))
 
 
 @dataclass(frozen=True, slots=True)
