@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.checks.answers import answers
 from harness.checks.breaker import breaker
 from harness.checks.bulkhead import bulkhead
 from harness.checks.coupling import coupling
@@ -63,6 +64,7 @@ BUILT_IN: Mapping[str, CheckKind] = {
         CheckKind("generator_kept_up", generator_kept_up),
         CheckKind("steady_before", steady_before),
         CheckKind("blast_radius", blast_radius),
+        CheckKind("answers", answers),
         CheckKind("rollback", rollback, final=True),
         CheckKind("guardrail", guardrail, final=True),
         CheckKind("steady_after", steady_after),

@@ -1,125 +1,123 @@
 """Every acknowledged write is there, once; what was refused is not; nothing is there that nobody wrote."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from harness.evidence.facts import Facts
+from harness.evidence.ledger import (
+    History,
+    acknowledged_twice,
+    duplicated,
+    histories_of,
+    lost,
+    recovered,
+    refused_but_there,
+    staleness_s,
+    unexpected,
+    vanished,
+)
 from harness.model.files.scenario import IntegrityCheck, Severity
-from harness.model.result.finding import Cause, Evidence, Finding, Status
-from harness.model.run.events import Kind
-from harness.recording.columns import Table
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Evidence, Finding, Measured, Status
 
 _MOST_EVIDENCE = 5
 BOUND = "each acknowledged once"
+_NONE = Bound("<=", 0, "")
+
+BROKEN: Mapping[str, tuple[Callable[[History], list[str]], str]] = {
+    "lost": (lost, "An acknowledgement is a promise, and it was broken."),
+    "doubled": (duplicated, "A write has its effect once."),
+    "refused but there": (refused_but_there, "A write that was refused was done all the same."),
+    "never asked for": (unexpected, "Keys are there that this run never wrote."),
+    "acknowledged twice": (acknowledged_twice, "One key was acknowledged to two requests."),
+    "vanished": (vanished, "Keys that were read once were missing later."),
+}
+"""What must not happen to a write, and what it means. One sight is enough."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ledger:
-    """One tenant's writes by how they ended, with their trace ids, and how often each key was read back."""
-
-    tenant: str
-    written: Mapping[str, Mapping[str, bytes | None]]  # type -> key -> trace
-    read: Mapping[str, int]
-
-    def keys(self, kind: str) -> frozenset[str]:
-        return frozenset(self.written.get(kind, {}))
+class _Judged:
+    status: Status
+    cause: Cause | None = None
+    reason: str = ""
 
 
 def integrity(facts: Facts, spec: IntegrityCheck) -> Iterator[Finding]:
-    """Judge the ledger tenant by tenant: a lost or doubled write is final; leftovers are warnings."""
-    frame = facts.recording.frame(Table.LEDGER, ("type", "ledger", "tenant", "key", "trace_id"))
-    source = facts.plan.target.ledgers[spec.ledger].of or spec.ledger
-    is_read = frame["type"] == "read"
-    frame = frame[(is_read & (frame["ledger"] == spec.ledger)) | (~is_read & (frame["ledger"] == source))]
-    complete = _read_completely(facts, spec.ledger)
-    for tenant in _writers(facts, source):
-        ledger = _of_tenant(frame[frame["tenant"] == tenant], tenant)
-        yield _promises(spec.ledger, ledger, is_complete=complete.get(tenant, False))
-        yield from _leftovers(spec.ledger, ledger)
+    """Judge the ledger tenant by tenant; what is late, though in time, is a warning."""
+    for history in histories_of(facts, spec.ledger):
+        yield _promises(spec.ledger, history)
+        yield from _stale(facts, spec.ledger, history)
 
 
-def _writers(facts: Facts, name: str) -> list[str]:
-    """Return the tenants that have load on a flow which writes this ledger."""
-    flows = facts.plan.target.flows
-    writing = {flow for flow, spec in flows.items() if any(s.ledger and s.ledger.name == name for s in spec.steps)}
-    return list(dict.fromkeys(pair.tenant for pair in facts.loaded if pair.flow in writing))
-
-
-def _read_completely(facts: Facts, name: str) -> dict[str, bool]:
-    events = [e for e in facts.recording.events_of(Kind.LEDGER_READ) if e.text("ledger") == name]
-    return {event.text("tenant"): event.fields.get("complete") is True for event in events}
-
-
-def _of_tenant(frame: pd.DataFrame, tenant: str) -> _Ledger:
-    by_type = {str(kind): rows for kind, rows in frame.groupby("type", observed=True)}
-    read = by_type.pop("read", None)
-    counts = {} if read is None else {str(key): int(n) for key, n in read["key"].value_counts().items()}
-    written = {kind: dict(zip(rows["key"], rows["trace_id"], strict=True)) for kind, rows in by_type.items()}
-    return _Ledger(tenant, written, counts)
-
-
-def _promises(name: str, ledger: _Ledger, *, is_complete: bool) -> Finding:
-    acknowledged = ledger.keys("ok")
-    lost = sorted(acknowledged - ledger.read.keys()) if is_complete else []
-    doubled = sorted(key for key, times in ledger.read.items() if times > 1)
-    there = len(acknowledged & ledger.read.keys())
-    value = f"{there} of {len(acknowledged)} acknowledged are there, {len(lost)} lost, {len(doubled)} doubled"
-    status, cause, reason = _judged(len(acknowledged), bool(lost or doubled), is_complete)
+def _promises(name: str, history: History) -> Finding:
+    broken = {what: keys for what, (find, _) in BROKEN.items() if (keys := find(history))}
+    judged = _judge(history, broken)
     return Finding(
         check="",
-        subject=f"{name} {ledger.tenant}",
-        status=status,
-        value=value,
+        subject=f"{name} {history.tenant}",
+        status=judged.status,
+        value=_value(history, broken),
         bound=BOUND,
-        samples=len(acknowledged),
+        samples=len(history.acknowledged),
         window=None,
-        cause=cause,
-        reason=reason,
-        evidence=(*_lines("lost", lost, ledger), *_lines("doubled", doubled, ledger))[:_MOST_EVIDENCE],
-        tenant=ledger.tenant,
+        cause=judged.cause,
+        reason=judged.reason,
+        evidence=tuple(line for what, keys in broken.items() for line in _lines(what, keys, history))[:_MOST_EVIDENCE],
+        tenant=history.tenant,
+        measure=name,
+        measured=Measured.of(sum(len(keys) for keys in broken.values()), ""),
+        limit=_NONE,
     )
 
 
-def _judged(acknowledged: int, is_broken: bool, is_complete: bool) -> tuple[Status, Cause | None, str]:
-    if is_broken:
-        return Status.FAIL, None, "An acknowledgement is a promise, and it was broken."
-    if not is_complete:
+def _value(history: History, broken: Mapping[str, Sequence[str]]) -> str:
+    there = len(history.acknowledged.keys() & history.held.keys())
+    counted = {"lost": 0, "doubled": 0, **{what: len(keys) for what, keys in broken.items()}}
+    if back := len(recovered(history)):
+        counted["without an answer but there"] = back
+    told = ", ".join(f"{count} {what}" for what, count in counted.items())
+    return f"{there} of {len(history.acknowledged)} acknowledged are there, {told}"
+
+
+def _judge(history: History, broken: Mapping[str, Sequence[str]]) -> _Judged:
+    if broken:
+        return _Judged(Status.FAIL, None, BROKEN[next(iter(broken))][1])
+    final = history.final
+    if final is None or not final.answered:
         reason = "The ledger could not be read back to its end, so what is missing may be there."
-        return Status.UNKNOWN, Cause.TELEMETRY_LOST, reason
-    if not acknowledged:
-        return Status.UNKNOWN, Cause.TOO_FEW_SAMPLES, "No write was acknowledged, so there was nothing to keep."
-    return Status.PASS, None, ""
+        return _Judged(Status.UNKNOWN, Cause.TELEMETRY_LOST, reason)
+    if not history.acknowledged:
+        reason = "No write was acknowledged, so there was nothing to keep."
+        return _Judged(Status.UNKNOWN, Cause.TOO_FEW_SAMPLES, reason)
+    if not final.is_complete:
+        reason = f"{final.told} keys were read back and {final.rows} are in the recording."
+        return _Judged(Status.UNKNOWN, Cause.TELEMETRY_LOST, reason)
+    return _Judged(Status.PASS)
 
 
-def _leftovers(name: str, ledger: _Ledger) -> Iterator[Finding]:
-    refused = sorted(ledger.keys("fail") & ledger.read.keys())
-    unasked = sorted(ledger.read.keys() - ledger.keys("invoke"))
-    if refused:
-        yield _warning(name, ledger, "refused but there", refused, "A write that was refused was done all the same.")
-    if unasked:
-        yield _warning(name, ledger, "never asked for", unasked, "Keys are there that this run never wrote.")
-
-
-def _warning(name: str, ledger: _Ledger, what: str, keys: Iterable[str], reason: str) -> Finding:
-    found = list(keys)
-    return Finding(
+def _stale(facts: Facts, name: str, history: History) -> Iterator[Finding]:
+    """Writes that a complete reading missed and a later one had: there in the end, and late."""
+    late_s = staleness_s(history)
+    allowed_s = facts.plan.target.ledgers[name].within
+    if not late_s or max(late_s.values()) <= allowed_s:
+        return
+    keys = sorted(late_s, key=lambda key: -late_s[key])
+    yield Finding(
         check="",
-        subject=f"{name} {ledger.tenant} {what}",
+        subject=f"{name} {history.tenant} stale",
         status=Status.FAIL,
-        value=str(len(found)),
-        bound="0",
-        samples=len(ledger.read),
+        value=f"{len(late_s)} acknowledged writes were missing for up to {late_s[keys[0]]:.1f} s",
+        bound=f"<= {allowed_s:g} s",
+        samples=len(history.acknowledged),
         window=None,
         severity=Severity.WARNING,
-        reason=reason,
-        evidence=_lines(what, found, ledger),
-        tenant=ledger.tenant,
+        reason="A reading after the acknowledgement did not have them.",
+        evidence=_lines("stale", keys, history),
+        tenant=history.tenant,
+        measure=f"{name} stale",
     )
 
 
-def _lines(what: str, keys: list[str], ledger: _Ledger) -> tuple[Evidence, ...]:
-    traces = {key: trace for rows in ledger.written.values() for key, trace in rows.items() if trace}
-    shown = ((key, traces.get(key)) for key in keys[:_MOST_EVIDENCE])
+def _lines(what: str, keys: Sequence[str], history: History) -> tuple[Evidence, ...]:
+    shown = ((key, history.trace_of(key)) for key in keys[:_MOST_EVIDENCE])
     return tuple(Evidence(f"{what}: {key}", trace.hex() if trace else None) for key, trace in shown)

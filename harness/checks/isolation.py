@@ -1,12 +1,14 @@
 """No answer held another tenant's data. One sight is enough."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import pyarrow.compute as pc
 
 from harness.evidence.facts import Facts
 from harness.model.files.scenario import IsolationCheck, Severity
-from harness.model.result.finding import Cause, Evidence, Finding, Status
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Evidence, Finding, Measured, Status
 from harness.recording.columns import Outcome, Table
 
 _MOST_EVIDENCE = 5
@@ -19,23 +21,37 @@ def isolation(facts: Facts, spec: IsolationCheck | None = None) -> Iterable[Find
     """
     breaches = [*_foreign_answers(facts), *_foreign_rows(facts)]
     examined = _examined(facts)
-    about = ("", "all tenants")
-    value, bound = f"{len(breaches)} foreign in {examined:,} answers", "0"
+    found = Finding(
+        check="",
+        subject="all tenants",
+        status=Status.PASS,
+        value=f"{len(breaches)} foreign in {sum(examined.values()):,} answers",
+        bound="0",
+        samples=sum(examined.values()),
+        window=None,
+        measure="foreign",
+        measured=Measured.of(len(breaches), ""),
+        limit=Bound("<=", 0, ""),
+    )
     if breaches:
         reason = "A tenant was given another tenant's data."
-        shown = tuple(breaches[:_MOST_EVIDENCE])
-        return [Finding(*about, Status.FAIL, value, bound, examined, None, reason=reason, evidence=shown)]
-    if not examined:
+        return [replace(found, status=Status.FAIL, reason=reason, evidence=tuple(breaches[:_MOST_EVIDENCE]))]
+    if not found.samples:
         reason = "No answer named its tenant: say where it does with `watermark:` in the target's flows."
         severity = Severity.CRITICAL if spec or _marked(facts) else Severity.WARNING
-        return [Finding(*about, Status.UNKNOWN, value, bound, 0, None, severity, Cause.TOO_FEW_SAMPLES, reason)]
-    return [Finding(*about, Status.PASS, value, bound, examined, None)]
+        return [replace(found.undecided(Cause.TOO_FEW_SAMPLES, reason), severity=severity)]
+    if unseen := [tenant for tenant, count in examined.items() if not count]:
+        reason = f"No answer to {', '.join(unseen)} could be looked into: none of them succeeded."
+        return [found.undecided(Cause.TOO_FEW_SAMPLES, reason)]
+    return [found]
 
 
 def _foreign_answers(facts: Facts) -> Iterator[Evidence]:
     columns = ("tenant", "flow", "foreign", "trace_id")
     table = facts.recording.arrow(Table.REQUESTS, columns, where=pc.field("foreign").is_valid())
     for row in table.to_pylist():
+        if row["foreign"] == row["tenant"]:
+            continue
         trace = row["trace_id"].hex() if row["trace_id"] else None
         yield Evidence(f"{row['tenant']} {row['flow']} was given data of {row['foreign']}", trace)
 
@@ -48,14 +64,20 @@ def _foreign_rows(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(f"ledger {row['ledger']} of {row['tenant']} held {row['key']} of {row['value']}")
 
 
-def _examined(facts: Facts) -> int:
-    """Return how many answers were looked into: good ones of steps that say where their tenant is, and rows read."""
-    answers = 0
-    for flow, step in _marked(facts):
-        where = (pc.field("flow") == flow) & (pc.field("step") == step) & (pc.field("outcome") == Outcome.OK.value)
-        answers += len(facts.recording.arrow(Table.REQUESTS, ("status",), where=where))
+def _examined(facts: Facts) -> Mapping[str, int]:
+    """Return how many answers to each tenant were looked into: good ones of steps that name it, and rows read."""
+    marked = set(_marked(facts))
+    counts = {pair.tenant: 0 for pair in facts.loaded if any(flow == pair.flow for flow, _ in marked)}
+    where = pc.field("outcome") == Outcome.OK.value
+    answers = facts.recording.frame(Table.REQUESTS, ("tenant", "flow", "step"), where=where)
+    for (tenant, flow, step), rows in answers.groupby(["tenant", "flow", "step"], observed=True):
+        if (flow, step) in marked:
+            counts[str(tenant)] = counts.get(str(tenant), 0) + len(rows)
     where = (pc.field("type") == "read") & pc.field("value").is_valid()
-    return answers + len(facts.recording.arrow(Table.LEDGER, ("time",), where=where))
+    read = facts.recording.frame(Table.LEDGER, ("tenant",), where=where)
+    for tenant, rows in read.groupby("tenant", observed=True):
+        counts[str(tenant)] = counts.get(str(tenant), 0) + len(rows)
+    return counts
 
 
 def _marked(facts: Facts) -> list[tuple[str, str]]:

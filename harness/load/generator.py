@@ -80,6 +80,7 @@ class Generator:
         self._say.event(Kind.LOAD_STARTED, pid=os.getpid())
         seconds = self._in_background(self._each_second)
         self._in_background(self._renew_tokens)
+        self._read_what_is_there()
         self._offer_arrivals()
         self._drain()
         self._read_ledgers()
@@ -116,14 +117,23 @@ class Generator:
     def _is_busy(self) -> bool:
         return self._tally.in_flight > 0 or any(crowd.backlog for crowd in self._crowds.values())
 
+    def _read_what_is_there(self) -> None:
+        """Read the ledgers that cannot be asked for this run alone, before it writes anything."""
+        reads = self._read_back().start_before(lambda tenant: self._session(tenant).send)
+        self._wait_for(reads, self._in_ns(_LEDGER_LIMIT_S))
+
     def _read_ledgers(self) -> None:
         """Read back what the target holds, unless the load ends early; within a time limit."""
         if self._halt.asked.is_set():
             return
-        back = ReadBack(self._job, tokens=self._tokens, recorder=self._recorder, say=self._say)
-        reads = back.start(lambda tenant: self._session(tenant).send)
+        reads = self._read_back().start(lambda tenant: self._session(tenant).send)
         patience_s = max((ledger.within for ledger in self._plan.target.ledgers.values()), default=0.0)
-        until_ns = self._in_ns(_LEDGER_LIMIT_S + patience_s)
+        self._wait_for(reads, self._in_ns(_LEDGER_LIMIT_S + patience_s))
+
+    def _read_back(self) -> ReadBack:
+        return ReadBack(self._job, tokens=self._tokens, recorder=self._recorder, say=self._say)
+
+    def _wait_for(self, reads: list[gevent.Greenlet], until_ns: int) -> None:
         while not all(r.ready() for r in reads) and self._clock.now_ns() < until_ns:
             if self._halt.asked.wait(_BEAT_S):
                 break

@@ -99,7 +99,7 @@ class Player:
             self._recorder.tally.started(arrival, start_ns - intended_ns)
         answer = send(request)
         end_ns = self._clock.now_ns()
-        judged = judge(answer, step, tenant=arrival.tenant)
+        judged = judge(answer, step, tenant=arrival.tenant, others=self._attributes)
         sent = Sent(arrival, step.name, intended_ns, start_ns, trace_id)
         self._recorder.answered(sent, end_ns, answer, judged)
         if step.ledger:

@@ -55,17 +55,36 @@ class ReadBack:
             for name, tenant in ledgers_in_use(self._job.plan)
         ]
 
-    def _read(self, name: str, tenant: str, send: Send) -> None:
+    def start_before(self, session_of: Callable[[str], Send]) -> list[gevent.Greenlet]:
+        """Start reading what is there before the run; only of ledgers whose path does not ask for this run alone."""
+        return [
+            gevent.spawn(self._read_before, name, tenant, session_of(tenant))
+            for name, tenant in ledgers_in_use(self._job.plan)
+            if "{run_started}" not in self._target.ledgers[name].path
+        ]
+
+    def _read_before(self, name: str, tenant: str, send: Send) -> None:
+        found = self._reading(name, tenant, send)()
+        for key, named in found.entries:
+            self._recorder.read(name, tenant, key, named, before=True)
+        if found.cause:
+            self._say.event(Kind.TELEMETRY_LOST, what=f"ledger {name} of {tenant} before the run", count=1)
+
+    def _reading(self, name: str, tenant: str, send: Send) -> Callable[[], LedgerRead]:
         ledger = self._target.ledgers[name]
         attributes = attributes_of(self._target.tenants[tenant])
         values = ledger_values(tenant, attributes, self._job.run_started_ns, self._tokens.of(tenant))
         header = self._target.token.header if self._target.token else {}
         headers = {field: fill(text, values("")) for field, text in header.items()}
+        return lambda: LedgerReader(send, gevent.sleep).read(ledger, values=values, headers=headers)
+
+    def _read(self, name: str, tenant: str, send: Send) -> None:
+        ledger = self._target.ledgers[name]
         keys, cause = 0, "cut short"
         try:
             read = self._read_patiently(
                 ledger,
-                lambda: LedgerReader(send, gevent.sleep).read(ledger, values=values, headers=headers),
+                self._reading(name, tenant, send),
                 self._recorder.acknowledged.get((ledger.of or name, tenant), set()),
             )
             for key, named in read.entries:

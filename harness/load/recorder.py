@@ -70,6 +70,9 @@ class Recorder:
             self.acknowledged.setdefault((ledger, tenant), set()).add(key)
         self.ledger.add((self._clock.now_ns(), kind, ledger, tenant, key, None, trace_id))
 
-    def read(self, ledger: str, tenant: str, key: str, named: str | None) -> None:
-        """Record a key that the target says it holds for *tenant*, and the tenant that it names."""
-        self.ledger.add((self._clock.now_ns(), "read", ledger, tenant, key, named, None))
+    def read(self, ledger: str, tenant: str, key: str, named: str | None, *, before: bool = False) -> None:
+        """Record a key that the target says it holds for *tenant*, and the tenant that it names.
+
+        *before*: it was read before the run wrote anything.
+        """
+        self.ledger.add((self._clock.now_ns(), "before" if before else "read", ledger, tenant, key, named, None))

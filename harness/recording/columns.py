@@ -61,7 +61,7 @@ LOGS = pa.schema(
 LEDGER = pa.schema(
     [
         ("time", _TIME),
-        ("type", _WORD),  # invoke, ok, fail, unknown (of writes); read (what the target holds at the end)
+        ("type", _WORD),  # invoke, ok, fail, unknown (of writes); read (what the target holds at the end), before
         ("ledger", _WORD),
         ("tenant", _WORD),
         ("key", pa.string()),

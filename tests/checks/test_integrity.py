@@ -2,7 +2,10 @@ import pytest
 
 from harness.model.files.scenario import Severity
 from harness.model.result.finding import Cause, Status
+from harness.model.run.events import Kind
+from harness.recording.columns import Table
 from tests.checks.stories import all_is_well, found
+from tests.recordings import at
 
 CHECK = {"integrity": {"ledger": "orders"}}
 
@@ -56,24 +59,104 @@ def test_a_write_done_twice_fails(written):
 def test_a_write_whose_end_is_unknown_may_be_there_or_not(written, there):
     for kind in ("invoke", "unknown", *(["read"] if there else [])):
         written.ledger(kind, "acme", "timed-out")
+    acme, globex = judged(written)
+    assert (acme[1], globex) == (Status.PASS, GOOD_GLOBEX)
+    assert acme[3].endswith(", 1 without an answer but there") is there
+
+
+def broken(written, tenant="acme"):
+    (finding,) = (f for f in found(written.read(), "integrity") if f.tenant == tenant and f.status is Status.FAIL)
+    return finding.severity, finding.value.rpartition(", ")[2], finding.evidence[0].text
+
+
+def test_a_refused_write_that_is_there_fails(written):
+    for kind in ("invoke", "fail", "read"):
+        written.ledger(kind, "acme", "refused-one")
+    assert broken(written) == (Severity.CRITICAL, "1 refused but there", "refused but there: refused-one")
+
+
+def test_a_refusal_after_an_answer_that_was_lost_says_nothing(written):
+    for kind in ("invoke", "unknown", "fail", "read"):
+        written.ledger(kind, "acme", "sent-twice")
+    assert [status for _, status, _, _ in judged(written)] == [Status.PASS, Status.PASS]
+
+
+def test_a_key_that_nobody_wrote_fails(written):
+    written.ledger("read", "globex", "from-nowhere")
+    assert broken(written, "globex") == (Severity.CRITICAL, "1 never asked for", "never asked for: from-nowhere")
+
+
+def test_a_key_that_was_there_before_the_run_does_not_count(written):
+    for kind in ("before", "read"):
+        written.ledger(kind, "globex", "from-yesterday")
     assert judged(written) == [GOOD_ACME, GOOD_GLOBEX]
 
 
-def test_a_refused_write_that_is_there_is_a_warning(written):
-    for kind in ("invoke", "fail", "read"):
-        written.ledger(kind, "acme", "refused-one")
-    assert judged(written)[:2] == [
-        GOOD_ACME,
-        ("orders acme refused but there", Status.FAIL, Severity.WARNING, "1"),
-    ]
+def test_a_key_that_only_another_tenant_wrote_fails(written):
+    written.ledger("read", "globex", "acme-3")
+    assert broken(written, "globex")[1] == "1 never asked for"
 
 
-def test_a_key_that_nobody_wrote_is_a_warning(written):
-    written.ledger("read", "globex", "from-yesterday")
-    assert judged(written)[1:] == [
-        GOOD_GLOBEX,
-        ("orders globex never asked for", Status.FAIL, Severity.WARNING, "1"),
-    ]
+def test_a_key_acknowledged_to_two_requests_fails(written):
+    for trace in (b"a" * 16, b"b" * 16):
+        written.row(Table.LEDGER, at(15), "ok", "orders", "acme", "acme-3", None, trace)
+    assert broken(written) == (Severity.CRITICAL, "1 acknowledged twice", "acknowledged twice: acme-3")
+
+
+def test_the_same_acknowledgement_written_twice_counts_once(new_run):
+    written = all_is_well(new_run(CHECK))
+    for tenant in ("acme", "globex"):
+        for kind in ("invoke", "ok", "ok"):
+            written.row(Table.LEDGER, at(15), kind, "orders", tenant, "one", None, b"a" * 16)
+        written.ledger("read", tenant, "one")
+        written.ledger_read(tenant)
+    assert [status for _, status, _, _ in judged(written)] == [Status.PASS, Status.PASS]
+
+
+def test_keys_that_were_read_and_are_not_in_the_recording_leave_it_undecided(new_run):
+    written = all_is_well(new_run(CHECK))
+    for number in range(4):
+        for kind in ("invoke", "ok"):
+            written.ledger(kind, "acme", f"acme-{number}")
+    written.ledger("read", "acme", "acme-0")
+    written.event(40, Kind.LEDGER_READ, ledger="orders", tenant="acme", keys=4, complete=True, cause=None)
+    finding = found(written.read(), "integrity")[0]
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TELEMETRY_LOST)
+    assert finding.reason == "4 keys were read back and 1 are in the recording."
+
+
+def read_at(written, at_s, *keys, tenant="acme"):
+    for key in keys:
+        written.ledger("read", tenant, key, at_s=at_s)
+    about = {"ledger": "orders", "tenant": tenant, "keys": len(keys), "complete": True, "cause": None}
+    written.event(at_s, Kind.LEDGER_READ, **about)
+
+
+@pytest.fixture
+def two_writes(new_run):
+    run = all_is_well(new_run(CHECK))
+    for key in ("one", "two"):
+        for kind in ("invoke", "ok"):
+            run.ledger(kind, "acme", key)
+    return run
+
+
+def test_a_key_that_was_read_once_and_is_gone_later_fails(two_writes):
+    read_at(two_writes, 20, "one", "two")
+    read_at(two_writes, 30, "one")
+    finding = found(two_writes.read(), "integrity")[0]
+    assert (finding.status, finding.value.rpartition(", ")[2]) == (Status.FAIL, "1 vanished")
+
+
+def test_a_key_that_shows_late_is_a_warning_with_its_latency(two_writes):
+    read_at(two_writes, 20, "one")
+    read_at(two_writes, 31, "one", "two")
+    promise, stale, _ = found(two_writes.read(), "integrity")
+    assert promise.status is Status.PASS
+    assert (stale.severity, stale.value) == (
+        Severity.WARNING,
+        "1 acknowledged writes were missing for up to 16.0 s",
+    )
 
 
 def test_a_ledger_that_was_not_read_to_its_end_decides_nothing(new_run):

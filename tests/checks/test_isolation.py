@@ -1,7 +1,7 @@
 from harness.model.files.scenario import Severity
 from harness.model.result.finding import Cause, Status
 from tests.checks.stories import all_is_well, found
-from tests.recordings import small_target
+from tests.recordings import Stretch, small_target
 
 
 def only(recording):
@@ -60,3 +60,18 @@ def test_a_target_that_names_no_tenant_gets_a_warning_unless_isolation_was_asked
 def test_asked_for_it_is_undecided(new_run):
     asked = only(all_is_well(new_run({"isolation": {}}, target={"flows": unmarked()})).read())
     assert (asked.status, asked.severity) == (Status.UNKNOWN, Severity.CRITICAL)
+
+
+def test_a_tenant_to_whom_no_answer_succeeded_was_not_looked_into(new_run):
+    written = new_run()
+    written.load_as_planned(but=[Stretch(0, 32, "acme")])
+    written.requests("acme", "browse", 0, 32, rate=6, status=500)
+    finding = only(written.read())
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES)
+    assert finding.reason.startswith("No answer to acme could be looked into")
+
+
+def test_an_error_that_holds_foreign_data_fails(new_run):
+    written = all_is_well(new_run())
+    written.request("acme", "browse", 5, status=500, foreign="globex")
+    assert only(written.read()).status is Status.FAIL

@@ -82,11 +82,43 @@ def answer(status, body=None):
         (answer(503), Judged(Outcome.REFUSED, "status 503")),
         (answer(500, {"error": {"code": 1}}), Judged(Outcome.FAILED, "status 500")),
         (Answer(error="timeout"), Judged(Outcome.UNKNOWN, "timeout")),
+        (answer(500, {"tenant": "globex"}), Judged(Outcome.FAILED, "status 500", "globex")),
+        (answer(503, {"rows": [{"tenant": "globex"}]}), Judged(Outcome.REFUSED, "status 503", "globex")),
+        (answer(404, {"error": "gone", "tenant": "acme"}), Judged(Outcome.FAILED, "gone")),
+        (answer(201, {"tenant": "acme", "also": [[{"tenant": "globex"}]]}), Judged(Outcome.OK, foreign="globex")),
+        (answer(500, {"tenant": None, "rows": [{"tenant": "nobody we know"}]}), Judged(Outcome.FAILED, "status 500")),
     ],
 )
 def test_outcomes(given, judged):
     step = Step(name="order", path="/", expect=201, watermark="tenant")
-    assert judge(given, step, tenant="acme") == judged
+    assert judge(given, step, tenant="acme", others=("acme", "globex")) == judged
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [("tls", Outcome.OK), ("connection reset", Outcome.OK), ("connection refused", Outcome.UNKNOWN)],
+)
+def test_a_port_on_which_nobody_listens_has_refused_nobody(error, outcome):
+    judged = judge(Answer(error=error), Step(name="stranger", path="/", expect="refused"), tenant="acme")
+    assert judged == Judged(outcome, error)
+
+
+@pytest.mark.parametrize(
+    ("body", "judged"),
+    [
+        (b"<html>Welcome</html>", Judged(Outcome.FAILED, "not JSON")),
+        (b"", Judged(Outcome.FAILED, "not JSON")),
+        (b'{"state": "sorry"}', Judged(Outcome.FAILED, "content missing")),
+        (b'{"state": "placed"}', Judged(Outcome.OK)),
+    ],
+)
+def test_an_answer_with_the_right_status_must_have_the_content_that_the_step_states(body, judged):
+    step = Step(name="order", path="/", content="json", contains='"placed"')
+    assert judge(Answer(200, body), step, tenant="acme") == judged
+
+
+def test_a_page_in_place_of_an_acknowledgement_acknowledges_nothing():
+    assert ledger_type(Answer(200, b"<html>"), Step(name="order", path="/", content="json")) == "unknown"
 
 
 def test_one_unmarked_product_in_a_list_is_enough():

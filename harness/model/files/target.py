@@ -127,6 +127,10 @@ class Step(Spec):
     watermark: str | None = Field(
         default=None, description='Where the answer names its tenant: "tenant", "orders[].tenant".'
     )
+    content: Literal["json"] | None = Field(
+        default=None, description="What the answer's body must be; an HTML page with the right status is no success."
+    )
+    contains: str | None = Field(default=None, description="Text that the body of a successful answer must hold.")
     ledger: "LedgerEntry | None" = Field(
         default=None, description="This step is a write whose acknowledgement is a promise."
     )

@@ -1,0 +1,50 @@
+import pytest
+
+from harness.model.result.finding import Status
+from harness.recording.columns import Table
+from tests.checks.stories import ACME_CHECKOUT, all_is_well, found
+from tests.recordings import FAULT_S, RECOVERY_S, at
+
+
+def judged(written):
+    return [(f.subject, f.status, f.value) for f in found(written.read(), "answers")]
+
+
+def under_fault(written, status, *, rate=4):
+    all_is_well(written, but=[ACME_CHECKOUT])
+    written.requests("acme", "checkout", FAULT_S, RECOVERY_S, rate=rate, status=status)
+    return written
+
+
+@pytest.mark.parametrize("status", [404, 410, 400, 401, 403, 422])
+def test_a_definitive_answer_that_the_baseline_did_not_give_fails_even_where_errors_are_allowed(new_run, status):
+    told = (f"acme checkout status {status}", Status.FAIL, "40 of 80 answers, none before the fault")
+    assert judged(under_fault(new_run(), status)) == [told]
+
+
+@pytest.mark.parametrize("status", [500, 503, 504, 429, 409])
+def test_an_error_that_says_try_again_is_honest(new_run, status):
+    assert judged(under_fault(new_run(), status)) == []
+
+
+def test_a_single_odd_answer_is_no_lie(new_run):
+    written = all_is_well(new_run())
+    written.request("acme", "checkout", 15.01, status=404)
+    assert judged(written) == []
+
+
+def test_what_the_flow_answers_anyway_is_no_lie(new_run):
+    written = under_fault(new_run(), 404)
+    written.request("acme", "checkout", 5, status=404)
+    assert judged(written) == []
+
+
+@pytest.mark.parametrize(("size", "lies"), [(0, True), (2, True), (500, False)])
+def test_a_success_without_content_is_a_lie(new_run, size, lies):
+    written = all_is_well(new_run(), but=[ACME_CHECKOUT])
+    for number in range(20):
+        due = at(FAULT_S + number / 4)
+        row = ("acme", "checkout", "order", due, due, due + 10**7, 201, "ok", None, written.new_id(16), size, False)
+        written.row(Table.REQUESTS, *row, None)
+    expected = [("acme checkout empty success", Status.FAIL, "20 of 60 answers, none before the fault")]
+    assert judged(written) == (expected if lies else [])
