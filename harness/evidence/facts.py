@@ -39,6 +39,18 @@ class Sample:
     value: float
 
 
+def links_of(plan: Plan, fault: Fault) -> list[str]:
+    """Return the links on which *fault* shows: its own, or all that lead to its service."""
+    if fault.link:
+        return [fault.link]
+    return [link for link in plan.target.links if ends_of(link)[1] == fault.service]
+
+
+def faulted_links(plan: Plan) -> frozenset[str]:
+    """Return every link on which a fault of *plan* shows."""
+    return frozenset(link for fault in plan.scenario.faults for link in links_of(plan, fault))
+
+
 class Facts:
     """One recording, asked by checks. Nothing is read before it is needed."""
 
@@ -94,9 +106,7 @@ class Facts:
 
     def links_of(self, fault: Fault) -> list[str]:
         """Return the links on which *fault* shows: its own, or all that lead to its service."""
-        if fault.link:
-            return [fault.link]
-        return [link for link in self.plan.target.links if ends_of(link)[1] == fault.service]
+        return links_of(self.plan, fault)
 
     @property
     def faults_end_ns(self) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
+from harness.evidence.facts import faulted_links
 from harness.model.result.finding import Verdict, Window
 from harness.model.run.clock import NS_PER_S
 from harness.model.run.events import Event, Kind
@@ -62,14 +63,17 @@ def answer(observed: Observed, verdict: Verdict) -> Answers:
 
 
 def _contained(observed: Observed) -> Happened | None:
-    """Return when a protection took hold: a breaker that opened, else the first refusal by another."""
+    """Return when a protection took hold: the breaker of a faulted link, another refusal, a breaker elsewhere."""
     opened = [e for e in observed.events(Kind.BREAKER_CHANGED) if e.text("to_state") == "open"]
-    if found := _first(observed, opened):
+    faulted = faulted_links(observed.plan)
+    if found := _first(observed, [e for e in opened if e.text("breaker") in faulted]):
         return Happened(found[0], f"breaker {found[1].text('breaker')} opened")
     for kind, text in _PROTECTIONS.items():
         if found := _first(observed, observed.events(kind)):
             fields = {name: found[1].text(name) for name in ("tenant", "service", "bulkhead")}
             return Happened(found[0], text.format(**fields))
+    if found := _first(observed, opened):
+        return Happened(found[0], f"breaker {found[1].text('breaker')} opened, which is not on the faulted link")
     return None
 
 

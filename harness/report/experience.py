@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.evidence.requests import Pair
 from harness.model.files.scenario import Phase, Severity
 from harness.model.result.finding import Status, Verdict
 from harness.recording.columns import Outcome
 from harness.report.impact import QUANTILES, exceeds, upper_limits
 from harness.report.observed import Observed
-from harness.report.requests import Pair, Requests
+from harness.report.requests import Requests
 
 
 @dataclass(frozen=True, slots=True)

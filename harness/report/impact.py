@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.evidence.requests import Pair
 from harness.model.files.target import Objective
 from harness.model.files.units import Bound
 from harness.model.run.plan import Plan
-from harness.report.requests import Floats, Folded, Ints, Pair
+from harness.report.requests import Floats, Folded, Ints
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 FEW_SAMPLES = 5

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import pyarrow.compute as pc
 
+from harness.evidence.requests import Pair, load_requests
 from harness.model.files.scenario import Phase
 from harness.model.result.finding import Window
 from harness.model.run.clock import NS_PER_MS, NS_PER_S
@@ -16,7 +17,7 @@ from harness.recording.columns import Table
 from harness.recording.reader import Recording
 from harness.report.axis import Axis, Extent, cut, extent_of
 from harness.report.impact import Impact, TenantImpact, by_tenant, impact_of
-from harness.report.requests import Folded, Ints, Pair, Requests, fold, load_requests
+from harness.report.requests import Folded, Ints, Requests, flatten, fold
 
 _COARSE_BUCKETS = 75
 _ENOUGH_SAMPLES = 8
@@ -128,7 +129,7 @@ class Observed:
 @lru_cache(maxsize=1)
 def observe(recording: Recording) -> Observed:
     """Load and fold a recording; the last one is kept, because page and terminal ask one after the other."""
-    requests = load_requests(recording)
+    requests = flatten(load_requests(recording))
     events = recording.events
     seen_ns = requests.seen_ns or ((events[0].time_ns, events[-1].time_ns) if events else None)
     return Observed(recording, requests, extent_of(recording.manifest.windows, seen_ns))

@@ -82,6 +82,7 @@ class Page:
     story: tuple[Moment, ...]
     troubles: tuple[Row, ...]
     warnings: tuple[Row, ...]
+    not_exercised: tuple[Row, ...]
     passed: tuple[Passed, ...]
     tally: str
     answers: Answers
@@ -114,8 +115,9 @@ def build(observed: Observed, verdict: Verdict) -> Page:
         story=story(observed, answers),
         troubles=_rows(sentences.troubles(verdict), observed),
         warnings=_rows(sentences.warnings(verdict), observed),
+        not_exercised=_rows([f for f in verdict.findings if f.status is Status.NOT_EXERCISED], observed),
         passed=_passed(verdict, observed),
-        tally=sentences.tally(verdict),
+        tally=sentences.tally(verdict, plan),
         answers=answers,
         comparisons=comparisons(observed, answers),
         origin=origin(observed),

@@ -1,32 +1,23 @@
 """The requests of a recording as compact columns, and folded into buckets: counts by outcome, latencies by quantile."""
 
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from harness.evidence.requests import OUTCOMES, Pair, RequestLog
+from harness.evidence.requests import Requests as PairRequests
 from harness.model.result.finding import Window
 from harness.model.run.clock import NS_PER_MS
-from harness.recording.columns import Outcome, Table
-from harness.recording.reader import Recording
+from harness.recording.columns import Outcome
 from harness.report.axis import Axis
+from harness.statistics.ranks import nearest_rank
 
-OUTCOMES = tuple(Outcome)
 _OK = OUTCOMES.index(Outcome.OK)
-_DROPPED = OUTCOMES.index(Outcome.DROPPED)
-_COLUMNS = ("tenant", "flow", "step", "intended_start", "start", "end", "outcome")
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-class Pair(NamedTuple):
-    """One tenant's use of one flow: the smallest thing that is promised something."""
-
-    tenant: str
-    flow: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,73 +68,21 @@ class Requests:
 
 
 def _ranked(ordered: NDArray[np.float32], quantile: float) -> float | None:
-    return float(ordered[_rank(quantile, len(ordered))]) if len(ordered) else None
+    return float(ordered[nearest_rank(quantile, len(ordered))]) if len(ordered) else None
 
 
-def _rank(quantile: float, size: Any) -> Any:
-    """Return the index of the nearest rank: an observed value, never one between two."""
-    return np.clip(np.ceil(quantile * size - 1e-9).astype(np.int64) - 1, 0, None)
+def flatten(log: RequestLog) -> Requests:
+    """Put the requests of all pairs into one set of columns, each row with the code of its pair."""
+    parts = [_flat(code, rows) for code, rows in enumerate(log.by_pair.values())]
+    kinds = (np.int64, np.int64, np.float32, np.int8, np.float32)
+    columns = [np.concatenate([np.empty(0, kind), *(part[i] for part in parts)]) for i, kind in enumerate(kinds)]
+    return Requests(tuple(log.by_pair), *columns)
 
 
-def load_requests(recording: Recording) -> Requests:
-    """Read all requests, batch by batch, into some 30 bytes each."""
-    first_steps = {name: flow.steps[0].name for name, flow in recording.plan.target.flows.items()}
-    gathered = _Gathered(first_steps)
-    for batch in recording.batches(Table.REQUESTS, _COLUMNS):
-        gathered.add(batch)
-    return gathered.done()
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """Turns batches, each with dictionaries of its own, into columns with one common code."""
-
-    first_steps: dict[str, str]
-    pairs: dict[Pair, int] = field(default_factory=dict)
-    parts: list[tuple[NDArray[Any], ...]] = field(default_factory=list)
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        start, end, intended = (batch.column(name).to_numpy() for name in ("start", "end", "intended_start"))
-        outcome = _outcomes(batch.column("outcome"))
-        pair, first = self._pairs(batch)
-        latency = ((end - intended) / NS_PER_MS).astype(np.float32)
-        latency[outcome == _DROPPED] = np.inf
-        lag = ((start - intended) / NS_PER_MS).astype(np.float32)
-        lag[~first | (outcome == _DROPPED)] = np.nan
-        self.parts.append((pair, intended, latency, outcome, lag))
-
-    def done(self) -> Requests:
-        kinds = (np.int64, np.int64, np.float32, np.int8, np.float32)
-        columns = [
-            np.concatenate([np.empty(0, kind), *(part[i] for part in self.parts)]) for i, kind in enumerate(kinds)
-        ]
-        return Requests(tuple(self.pairs), *columns)
-
-    def _pairs(self, batch: pa.RecordBatch) -> tuple[Ints, NDArray[np.bool_]]:
-        """Return the pair of each row, and whether the row is the first step of its flow."""
-        tenants, flows, steps = (_words(batch.column(name)) for name in ("tenant", "flow", "step"))
-        tenant, flow, step = (_codes(batch.column(name)) for name in ("tenant", "flow", "step"))
-        seen, which = np.unique(tenant * len(flows) + flow, return_inverse=True)
-        pairs = (Pair(tenants[key // len(flows)], flows[key % len(flows)]) for key in seen)
-        known = np.array([self.pairs.setdefault(pair, len(self.pairs)) for pair in pairs], dtype=np.int64)
-        is_first = np.array([[self.first_steps.get(f, s) == s for s in steps] for f in flows], dtype=bool)
-        return known[which], is_first[flow, step]
-
-
-def _words(column: pa.DictionaryArray) -> list[str]:
-    return [str(word) for word in column.dictionary.to_pylist()] or [""]
-
-
-def _codes(column: pa.DictionaryArray) -> Ints:
-    codes: Ints = column.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
-def _outcomes(column: pa.DictionaryArray) -> NDArray[np.int8]:
-    names = {outcome.value: code for code, outcome in enumerate(OUTCOMES)}
-    table = np.array([names.get(word, OUTCOMES.index(Outcome.UNKNOWN)) for word in _words(column)], dtype=np.int8)
-    coded: NDArray[np.int8] = table[_codes(column)]
-    return coded
+def _flat(code: int, rows: PairRequests) -> tuple[NDArray[Any], ...]:
+    lag_ms = ((rows.start_ns - rows.due_ns) / NS_PER_MS).astype(np.float32)
+    lag_ms[~rows.first | rows.ended(Outcome.DROPPED)] = np.nan
+    return np.full(len(rows), code), rows.due_ns, rows.latency_ms.astype(np.float32), rows.outcome, lag_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +111,7 @@ class Folded:
         sizes = self.sizes
         if not len(self._latency_ms):
             return np.full(sizes.shape, np.nan)
-        found = self._latency_ms[np.minimum(self._first + _rank(quantile, sizes), len(self._latency_ms) - 1)]
+        found = self._latency_ms[np.minimum(self._first + nearest_rank(quantile, sizes), len(self._latency_ms) - 1)]
         return np.where(sizes > 0, found.astype(np.float64), np.nan)
 
     def slower_than(self, limit_ms: float) -> Ints:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from harness.model.files.scenario import Severity
-from harness.model.result.finding import Finding, Status, Verdict
+from harness.model.result.finding import Finding, Status, Verdict, worst
+from harness.model.run.plan import Plan
 from harness.report.answers import Answers
 from harness.report.experience import Experience
-from harness.report.words import count_of, milliseconds, seconds, share
+from harness.report.words import FINDING_MARKS, count_of, milliseconds, seconds, share
 
 _TROUBLE = (Status.FAIL, Status.UNKNOWN)
 
@@ -68,15 +69,26 @@ def what_broke_first(answers: Answers) -> str:
     return f"{first.what}, {seconds(first.after_s)} after the fault began" if first else "nothing"
 
 
-def tally(verdict: Verdict) -> str:
-    """ "23 checks held, 1 failed, 2 unknown, 1 warning"."""
+def tally(verdict: Verdict, plan: Plan) -> str:
+    """ "7 of 7 held; built in: 9 of 10 held, 1 unknown; 1 warning": checks as the scenario lists them first."""
     critical = [f for f in verdict.findings if f.severity is Severity.CRITICAL]
-    counts = {status: sum(f.status is status for f in critical) for status in Status}
-    parts = [f"{count_of(counts[Status.PASS], 'check')} held"]
-    parts += [f"{counts[s]} {word}" for s, word in ((Status.FAIL, "failed"), (Status.UNKNOWN, "unknown")) if counts[s]]
-    if counts[Status.NOT_EXERCISED]:
-        parts.append(f"{counts[Status.NOT_EXERCISED]} not exercised")
-    return ", ".join([*parts, *([count_of(len(warnings(verdict)), "warning")] if warnings(verdict) else [])])
+    found = dict.fromkeys(f.check for f in critical)
+    asked = [check for check in dict.fromkeys(entry.id for entry in plan.scenario.checks) if check in found]
+    built_in = [check for check in found if check not in asked]
+    parts = [_counted([_status_of(check, critical) for check in asked])] if asked else []
+    parts += [f"built in: {_counted([_status_of(check, critical) for check in built_in])}"] if built_in else []
+    parts += [count_of(len(warnings(verdict)), "warning")] if warnings(verdict) else []
+    return "; ".join(parts) or "none was decided"
+
+
+def _status_of(check: str, findings: Sequence[Finding]) -> Status:
+    return worst(f.status for f in findings if f.check == check)
+
+
+def _counted(statuses: Sequence[Status]) -> str:
+    others = (status for status in (Status.FAIL, Status.UNKNOWN, Status.NOT_EXERCISED) if status in statuses)
+    told = [f"{statuses.count(status)} {FINDING_MARKS[status].word}" for status in others]
+    return ", ".join([f"{statuses.count(Status.PASS)} of {len(statuses)} held", *told])
 
 
 def troubles(verdict: Verdict) -> list[Finding]:

@@ -1,8 +1,9 @@
 """The answer of a run as JSON, for scripts: keys are added, never renamed or removed, while `format` stays."""
 
+from dataclasses import asdict
 from typing import Any
 
-from harness.model.result.finding import Finding, Verdict
+from harness.model.result.finding import Finding, Status, Verdict
 from harness.recording.reader import Recording
 from harness.report import sentences
 from harness.report.answers import Answers, answer
@@ -29,8 +30,8 @@ def summary(recording: Recording, verdict: Verdict) -> dict[str, Any]:
     | contained, broke_first | {after_s, what}, or null where nothing was seen; seconds after the fault began |
     | recovered | {after_s}, seconds after the fault ended, null if not before the run did; null: not seen |
     | trust | name, ok, value of each reason to believe the verdict |
-    | counts | findings by status, and warnings |
-    | findings | every finding with all its fields; queue is "page" or "review"; evidence a list of {text, trace_id} |
+    | counts | findings by status (pass, fail, unknown, not_exercised), and warnings |
+    | findings | every finding with all its fields; key names it across runs; queue is "page" or "review" |
     """
     observed = observe(recording)
     answers, plan = answer(observed, verdict), observed.plan
@@ -89,8 +90,10 @@ def _rounded(value: float | None, digits: int) -> float | None:
 def _counts(verdict: Verdict) -> dict[str, int]:
     troubles, warnings = sentences.troubles(verdict), sentences.warnings(verdict)
     failed = sum(finding.status.value == "fail" for finding in troubles)
+    not_exercised = sum(finding.status is Status.NOT_EXERCISED for finding in verdict.findings)
     return {
-        "pass": len(verdict.findings) - len(troubles) - len(warnings),
+        "pass": len(verdict.findings) - len(troubles) - len(warnings) - not_exercised,
+        "not_exercised": not_exercised,
         "fail": failed,
         "unknown": len(troubles) - failed,
         "warnings": len(warnings),
@@ -113,5 +116,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "reason": finding.reason,
         "tenant": finding.tenant,
         "flow": finding.flow,
+        "link": finding.link,
+        "key": finding.key,
+        "measured": asdict(finding.measured) if finding.measured else None,
+        "limit": asdict(finding.limit) if finding.limit else None,
         "evidence": [{"text": line.text, "trace_id": line.trace_id} for line in finding.evidence],
     }

@@ -40,7 +40,7 @@ class _Lines:
             yield from self._said("", f"{pair.tenant} {pair.flow}: {sentences.how_it_was(experience)}")
         yield from self._said("contained", sentences.how_contained(answers))
         yield from self._said("recovered", sentences.how_recovered(answers))
-        yield from self._said("checks", sentences.tally(verdict))
+        yield from self._said("checks", sentences.tally(verdict, observed.plan))
         yield from self._findings(verdict)
         yield from self._said("trust", " · ".join(_trust_word(item) for item in trust(observed, verdict)))
 

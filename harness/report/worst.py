@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harness.evidence.requests import Pair
 from harness.model.files.scenario import Phase
 from harness.model.run.clock import NS_PER_MS
 from harness.recording.columns import Table
 from harness.report.answers import Answers
 from harness.report.observed import Observed
-from harness.report.requests import Pair
 
 _COLUMNS = ("tenant", "flow", "step", "intended_start", "end", "status", "outcome", "error", "trace_id")
 _WAYS = ["outcome", "error", "status"]

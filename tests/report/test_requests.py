@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
+from harness.evidence.requests import OUTCOMES, Pair, load_requests
 from harness.model.files.scenario import Phase
 from harness.model.run.clock import NS_PER_S
 from harness.recording.columns import Outcome, Table
 from harness.recording.writer import SegmentWriter
 from harness.report.axis import Axis, Extent, cut, extent_of
-from harness.report.requests import OUTCOMES, Pair, fold, load_requests
+from harness.report.requests import flatten, fold
 from tests.report.demo import T0, Demo, at, demo_plan, windows_of
 
 
@@ -39,7 +40,7 @@ def test_a_dropped_request_is_infinitely_late_and_says_nothing_of_the_lag(tmp_pa
         )
         assert number < 2
     writer.flush()
-    requests = load_requests(recording)
+    requests = flatten(load_requests(recording))
     assert requests.by_outcome() == {o: int(o in (Outcome.OK, Outcome.DROPPED)) for o in OUTCOMES}
     assert requests.quantile_ms(0.5) == 9
     assert requests.quantile_ms(0.95) == math.inf

@@ -54,7 +54,7 @@ def test_the_answer_is_complete_and_json(held):
             {"name": "machine busy", "ok": True, "value": "39%"},
             {"name": "telemetry", "ok": True, "value": "10,877 spans, none lost"},
         ],
-        "counts": {"pass": 13, "fail": 0, "unknown": 0, "warnings": 1},
+        "counts": {"pass": 13, "not_exercised": 0, "fail": 0, "unknown": 0, "warnings": 1},
     }
     assert findings[0] == {
         "check": "breaker",
@@ -70,6 +70,10 @@ def test_the_answer_is_complete_and_json(held):
         "reason": "",
         "tenant": None,
         "flow": None,
+        "link": None,
+        "key": f"breaker/{LINK}",
+        "measured": None,
+        "limit": None,
         "evidence": [],
     }
 

@@ -18,7 +18,7 @@ hurt       globex checkout, initech checkout (NOT declared), beside acme checkou
            initech checkout: 21.5% not served, p95 1.14 s (before: 0%, 129 ms)
 contained  no protection was seen to act
 recovered  at most 2.0 s after the fault ended
-checks     10 checks held, 2 failed, 1 unknown
+checks     0 of 1 held, 1 failed; built in: 8 of 9 held, 1 failed
   ✕ breaker: payments -> provider-a: never opened; 74 calls reached the link (bound opens <= 4s,
     closes <= 12s, n 74)
     Calls kept reaching the hanging provider for the whole fault.
@@ -38,7 +38,7 @@ hurt       acme checkout (declared); nobody else
            acme checkout: 100% not served, p95 712 ms (before: 0%, 125 ms)
 contained  after 1.3 s: breaker payments -> provider-a opened
 recovered  at most 2.0 s after the fault ended
-checks     13 checks held, 1 warning
+checks     1 of 1 held; built in: 9 of 9 held; 1 warning
   ! blast_radius: initech browse p95: 14 ms, 1.6 times its baseline (bound < 1.5 times, n 240)
     Within its objective, but clearly slower than before the fault.
 trust      fault applied · fault observed · load delivered · steady before · rollback · steady after
@@ -53,7 +53,7 @@ KILLED = """\
 hurt       not seen: no requests under the fault
 contained  no protection was seen to act
 recovered  not seen: nothing was recorded after the fault
-checks     0 checks held
+checks     none was decided
 trust      – fault applied: not judged · – fault observed: not judged · – load
            delivered: not judged · – steady before: not judged · – rollback: not
            judged · – steady after: not judged · – isolation: not judged · –
