@@ -23,6 +23,7 @@ from harness.model.run.clock import SteadyClock
 from harness.model.run.events import Event, Kind
 from harness.recording.event_log import EventLog
 from harness.runner.interruption import interruptible
+from harness.units.processes import Processes
 
 FLAGS = Flags.model_validate({"service": "flags", "write": {"path": "/flags/{flag}"}})
 
@@ -37,8 +38,8 @@ class Given:
     def proxy_api(self) -> str:
         return str(self._where.get("api", ""))
 
-    def processes_of(self, _service: str) -> list[psutil.Process]:
-        return [psutil.Process(pid) for pid in self._where.get("pids", [])]
+    def unit_of(self, _service: str) -> Processes:
+        return Processes.of(psutil.Process(pid) for pid in self._where.get("pids", []))
 
     def expect_death(self, _service: str) -> None:
         pass

@@ -16,6 +16,7 @@ from harness.model.files.target import Flags
 from harness.model.run.events import Event, Kind
 from harness.model.run.plan import Plan
 from harness.runner.planning import make_plan
+from harness.units.processes import Processes
 
 HANG_GUARD_S = 20.0
 FLAGS = Flags.model_validate({"service": "flags", "write": {"path": "/flags/{flag}"}})
@@ -43,8 +44,9 @@ class Somewhere:
         self.database = ""
         self.base_url = ""
 
-    def processes_of(self, service: str) -> list[psutil.Process]:
-        return self.processes.get(service, [])
+    def unit_of(self, service: str) -> Processes | None:
+        found = self.processes.get(service)
+        return Processes.of(found) if found else None
 
     def expect_death(self, service: str) -> None:
         self.expected.append(service)

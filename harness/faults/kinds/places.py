@@ -1,9 +1,8 @@
-"""What faults need to know of a running target: where its proxy, processes, databases and flags are."""
+"""What faults need to know of a running target: where its proxy, units, databases and flags are."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
-import psutil
+from harness.units.unit import Unit
 
 
 class Places(Protocol):
@@ -14,8 +13,8 @@ class Places(Protocol):
         """Address of the fault proxy's API, host:port; its proxies are called like the links."""
         ...
 
-    def processes_of(self, service: str) -> Sequence[psutil.Process]:
-        """Return the processes that are the service now, without a supervisor that starts them again."""
+    def unit_of(self, service: str) -> Unit | None:
+        """Return what the service is now, without a supervisor that starts it again; None where nothing of it runs."""
         ...
 
     def expect_death(self, service: str) -> None:

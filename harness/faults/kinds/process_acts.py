@@ -1,41 +1,36 @@
-"""Faults on processes. Each process is named with its creation time: nothing else with the same pid is ever touched."""
+"""Faults on units, as the undo journal holds them: each unit by its identity, so that nothing else is ever touched."""
 
-import contextlib
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import psutil
-
 from harness.faults.safety.acts import FaultAct
 from harness.faults.safety.endings import end_processes
-from harness.faults.safety.marked import Identity
+from harness.units.named import unit_named
+from harness.units.processes import identified, written
+from harness.units.unit import Limit
+
+__all__ = ["HelperStarted", "LimitLowered", "ProcessesKilled", "ProcessesPaused", "identified", "written"]
 
 _POLL_S = 0.02
 
 
-def written(processes: list[psutil.Process]) -> str:
-    """Write processes down so that `identified` finds just these again."""
-    return " ".join(str(Identity(process.pid, process.create_time())) for process in processes)
+def _unknown(unit: str) -> str:
+    return f"nothing here knows the unit {unit!r}"
 
 
-def identified(processes: str) -> Iterator[psutil.Process]:
-    """Yield those of the written processes that still live."""
-    for word in processes.split():
-        identity = Identity.parse(word)
-        if identity and (process := identity.process()):
-            yield process
+def _limit_named(resource: str) -> Limit | None:
+    return next((limit for limit in Limit if limit.value == resource), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessesKilled(FaultAct):
-    """Processes that were killed. There is nothing to take back: whoever runs the service starts it again."""
+    """A unit that was killed. A kill cannot be reverted: whoever runs the service starts it again."""
 
     what: ClassVar[str] = "killed"
     service: str
-    processes: str
+    unit: str
 
     @property
     def place(self) -> str:
@@ -47,17 +42,18 @@ class ProcessesKilled(FaultAct):
         return ""
 
     def is_there(self) -> bool | None:
-        """True while none of the processes lives: then they were killed."""
-        return next(identified(self.processes), None) is None
+        """True while no member of the unit lives: then they were killed."""
+        unit = unit_named(self.unit)
+        return None if unit is None else not unit.living()
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessesPaused(FaultAct):
-    """Processes that were stopped by SIGSTOP."""
+    """A unit that was paused."""
 
     what: ClassVar[str] = "paused"
     service: str
-    processes: str
+    unit: str
 
     @property
     def place(self) -> str:
@@ -65,39 +61,36 @@ class ProcessesPaused(FaultAct):
         return self.service
 
     def heal(self, deadline_s: float) -> str:
-        """Continue each; a process that is gone is stopped no more."""
+        """Resume it; a member that is gone is paused no more."""
+        unit = unit_named(self.unit)
+        if unit is None:
+            return _unknown(self.unit)
         while True:
-            for process in identified(self.processes):
-                with contextlib.suppress(psutil.Error):
-                    process.send_signal(signal.SIGCONT)
-            left = [process.pid for process in self._stopped()]
+            unit.resume()
+            left = unit.paused()
             if not left or time.monotonic() > deadline_s:
-                return f"still stopped: {', '.join(map(str, left))}" if left else ""
+                return f"still stopped: {', '.join(left)}" if left else ""
             time.sleep(_POLL_S)
 
     def is_there(self) -> bool | None:
-        """True where every one that lives is stopped."""
-        living = list(identified(self.processes))
-        return bool(living) and len(list(self._stopped())) == len(living)
-
-    def _stopped(self) -> Iterator[psutil.Process]:
-        for process in identified(self.processes):
-            with contextlib.suppress(psutil.Error):
-                if process.status() == psutil.STATUS_STOPPED:
-                    yield process
+        """True where every member that lives is paused."""
+        unit = unit_named(self.unit)
+        if unit is None:
+            return None
+        living = unit.living()
+        return bool(living) and len(unit.paused()) == len(living)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitLowered(FaultAct):
-    """A resource limit of one process that was lowered; *soft* and *hard* are what it was."""
+    """A resource limit of a unit that was lowered; *before* is what it was, as the unit wrote it."""
 
     what: ClassVar[str] = "limit"
     service: str
-    process: str
-    resource: int
+    unit: str
+    resource: str
     lowered: int
-    soft: int
-    hard: int
+    before: str
 
     @property
     def place(self) -> str:
@@ -106,21 +99,25 @@ class LimitLowered(FaultAct):
 
     def heal(self, deadline_s: float) -> str:  # noqa: ARG002
         """Raise it again."""
-        for process in identified(self.process):
-            try:
-                process.rlimit(self.resource, (self.soft, self.hard))
-            except psutil.NoSuchProcess:
-                return ""
-            except (psutil.Error, OSError, ValueError) as problem:
-                return f"the limit of process {process.pid} cannot be raised again: {problem}"
-        return "the limit is still lowered" if self.is_there() else ""
+        unit, limit = unit_named(self.unit), _limit_named(self.resource)
+        if unit is None or limit is None:
+            return _unknown(f"{self.unit} {self.resource}")
+        if cause := unit.restore_limit(limit, self.before):
+            return cause
+        return "the limit is still lowered" if self._is_lowered(unit.read_limit(limit)) else ""
 
     def is_there(self) -> bool | None:
-        """Read the limit."""
-        for process in identified(self.process):
-            with contextlib.suppress(psutil.Error):
-                return bool(process.rlimit(self.resource)[0] == self.lowered)
-        return False
+        """True where every member that lives is under the limit."""
+        unit, limit = unit_named(self.unit), _limit_named(self.resource)
+        if unit is None or limit is None:
+            return None
+        living = unit.living()
+        return bool(living) and len(unit.limited(limit, self.lowered)) == len(living)
+
+    def _is_lowered(self, now: str) -> bool:
+        """A member that is gone has no limit any more: only what is read now, and is not as before, counts."""
+        pairs = zip(now.split(), self.before.split(), strict=False)
+        return any(after not in (before, "-") for after, before in pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
-"""Faults on the processes of a service: killed, paused, restarted, starved."""
+"""Faults on the unit of a service: killed, paused, restarted, starved."""
 
-import contextlib
-import signal
 import subprocess
 import sys
 import time
@@ -16,13 +14,13 @@ from harness.faults.kinds.process_acts import (
     LimitLowered,
     ProcessesKilled,
     ProcessesPaused,
-    identified,
     written,
 )
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
 from harness.model.files.faults import Fault
+from harness.units.unit import Limit, Unit, UnitError
 
 _GONE_LIMIT_S = 3.0
 _POLL_S = 0.02
@@ -39,47 +37,43 @@ class _ServiceFault(StandingFault):
         self._service = fault.service
         self._places = places
         self._touched = -1
+        self._noun = ""
         self._first_ns: int | None = None
 
     def felt(self) -> Felt:
-        """Return how many processes it took hold of."""
+        """Return how many members of the unit it took hold of."""
         if self._touched < 0:
             return UNKNOWN
-        return Felt(touched=self._touched, unit="processes", first_felt_ns=self._first_ns)
+        return Felt(touched=self._touched, unit=self._noun, first_felt_ns=self._first_ns)
 
-    def _take_hold(self, count: int) -> None:
-        self._touched, self._first_ns = count, now_ns()
+    def _take_hold(self, count: int, noun: str = "processes") -> None:
+        self._touched, self._noun, self._first_ns = count, noun, now_ns()
 
-    def _processes(self) -> list[psutil.Process]:
-        found = list(self._places.processes_of(self._service))
-        if not found:
+    def _unit(self) -> Unit:
+        unit = self._places.unit_of(self._service)
+        if unit is None:
             msg = f"{self._name}: {self._service} has no process that could be touched"
             raise HarnessError(msg)
-        return found
+        return unit
 
 
 class KillFault(_ServiceFault):
-    """SIGKILL of every process of the service; `restart` asks politely with SIGTERM instead.
+    """Every member of the unit is killed; `restart` asks it to end instead.
 
-    Felt: the processes are gone. Undone: the service serves again, started by its own supervisor or else by the driver.
+    Felt: the members are gone. Undone: the service serves again, started by its own supervisor or else by the driver.
     """
 
     def apply(self) -> None:
-        """Kill, and wait until they are gone."""
-        processes = self._processes()
-        act = ProcessesKilled(self._name, self._service, written(processes))
-        self._write(act)
+        """Kill, and wait until they are gone; what does not end when asked is killed."""
+        unit = self._unit()
+        self._write(ProcessesKilled(self._name, self._service, unit.identity))
         self._places.expect_death(self._service)
-        number = signal.SIGTERM if self._fault.restart else signal.SIGKILL
-        for process in processes:
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(number)
-        _until(lambda: bool(act.is_there()))  # looking does not collect them: that is for whoever started them
-        for process in identified(act.processes):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        _until(lambda: bool(act.is_there()))
-        self._take_hold(len(processes))
+        if self._fault.restart:
+            unit.end()
+            _until(lambda: not unit.living())  # looking does not collect them: that is for whoever started them
+        unit.kill()
+        _until(lambda: not unit.living())
+        self._take_hold(unit.size, unit.noun)
 
     def lifted_by(self) -> str:
         """Nobody takes a death back; that the service is started again is what should happen."""
@@ -94,21 +88,19 @@ class KillFault(_ServiceFault):
 
 
 class PauseFault(_ServiceFault):
-    """SIGSTOP of every process of the service: it holds its connections, and answers nothing.
+    """Every member of the unit is stopped where it is: it holds its connections, and answers nothing.
 
-    Felt: the processes are in the state "stopped". Undone: SIGCONT, and none of them is.
+    Felt: the members are in the state "stopped". Undone: they were resumed, and none of them is stopped.
     """
 
     def apply(self) -> None:
-        """Stop, and wait until the kernel says so."""
-        processes = self._processes()
-        act = ProcessesPaused(self._name, self._service, written(processes))
+        """Stop, and wait until they say so."""
+        unit = self._unit()
+        act = ProcessesPaused(self._name, self._service, unit.identity)
         self._write(act)
-        for process in processes:
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(signal.SIGSTOP)
+        unit.pause()
         _until(lambda: bool(act.is_there()))
-        self._take_hold(len(processes))
+        self._take_hold(unit.size, unit.noun)
 
 
 class CpuHogFault(_ServiceFault):
@@ -120,7 +112,7 @@ class CpuHogFault(_ServiceFault):
     def apply(self) -> None:
         """Start them; each carries the run's mark, so that it is found even if it was never journalled."""
         assert self._fault.cpu_hog is not None
-        self._processes()
+        self._unit()
         command = [sys.executable, "-c", "while True: pass"]
         started = [
             subprocess.Popen(command, env=dict(self._safety.marker), start_new_session=True)
@@ -138,26 +130,23 @@ class CeilingFault(_ServiceFault):
     """
 
     def apply(self) -> None:
-        """Lower the soft limit of each process; the hard one stays, so that it can be raised again."""
-        resource, limit = self._asked()
-        processes = self._processes()
-        for process in processes:
-            soft, hard = process.rlimit(resource)
-            lowered = limit if hard == psutil.RLIM_INFINITY else min(limit, hard)
-            act = LimitLowered(self._name, self._service, written([process]), resource, lowered, soft, hard)
-            self._write(act)
-            try:
-                process.rlimit(resource, (lowered, hard))
-            except (psutil.Error, OSError, ValueError) as problem:
-                msg = f"{self._name}: the limit of {self._service} (pid {process.pid}) cannot be lowered: {problem}"
-                raise HarnessError(msg) from None
-        self._take_hold(len(processes))
+        """Journal the limit that holds, then lower it."""
+        limit, value = self._asked()
+        unit = self._unit()
+        before = unit.read_limit(limit)
+        self._write(LimitLowered(self._name, self._service, unit.identity, limit.value, value, before))
+        try:
+            unit.lower_limit(limit, value)
+        except UnitError as problem:
+            msg = f"{self._name}: {self._service}: {problem}"
+            raise HarnessError(msg) from None
+        self._take_hold(unit.size, unit.noun)
 
-    def _asked(self) -> tuple[int, int]:
+    def _asked(self) -> tuple[Limit, int]:
         if self._fault.memory_ceiling is not None:
-            return psutil.RLIMIT_AS, self._fault.memory_ceiling.limit
+            return Limit.MEMORY, self._fault.memory_ceiling.limit
         assert self._fault.descriptor_ceiling is not None
-        return psutil.RLIMIT_NOFILE, self._fault.descriptor_ceiling.limit
+        return Limit.FILES, self._fault.descriptor_ceiling.limit
 
 
 def _until(holds: Callable[[], bool], limit_s: float = _GONE_LIMIT_S) -> None:
