@@ -19,7 +19,8 @@ import nats
 import psutil
 from nats.js.api import StreamConfig
 
-from harness.drivers.local import LocalDriver
+from harness.drivers.catalogue import driver_for
+from harness.drivers.driver import Setting
 from harness.drivers.ports import free_ports
 from harness.faults.kinds.broker_calls import MARK
 from harness.faults.kinds.kernel_acts import TableMade, has_table, why_missing
@@ -168,9 +169,7 @@ class World:
         clock = SteadyClock()
         guard = {"emit": lambda _: None, "clock": clock}
         safety = Safety(run, run_id="rigs", lease_s=60, **guard)
-        driver = LocalDriver(
-            target, run=run, run_id="rigs", otlp="http://127.0.0.1:9", without=[], seed=1, safety=safety, **guard
-        )
+        driver = driver_for(target, Setting(run=run, run_id="rigs", seed=1, guard=safety, **guard))
 
         def do(act: Any) -> None:
             asyncio.run_coroutine_threadsafe(act, loop).result(60)

@@ -13,10 +13,10 @@ from rich.markup import escape
 from harness.faults.safety.recover import recover as recover_now
 from harness.faults.safety.registry import Registered, live_runs
 from harness.model.errors import ExitCode, HarnessError
-from harness.model.files.target import load_target
 from harness.model.run.events import Event, Kind
+from harness.runner.interruption import interruptible
 from harness.runner.library import sample_target
-from harness.runner.planning import check_protections
+from harness.runner.planning import check_protections, load_runnable_target
 from harness.workflows.doctor import Symptom, examine
 from harness.workflows.standing import Addresses, stand
 
@@ -32,9 +32,22 @@ _DOWN_LIMIT_S = 15.0
 )
 def up(target: Path | None, without: tuple[str, ...], otlp: str | None, runs: Path) -> None:
     """Start a stack and hold it until Ctrl-C or `harness down`; prints its addresses."""
-    loaded = load_target(target or sample_target())
+    loaded = load_runnable_target(target or sample_target())
     names = check_protections(without, loaded)
-    asyncio.run(stand(loaded, runs=runs, otlp=otlp, without=names, listen=_tell, ready=_show_addresses))
+
+    async def hold() -> None:
+        with interruptible() as interruption:
+            await stand(
+                loaded,
+                runs=runs,
+                otlp=otlp,
+                without=names,
+                listen=_tell,
+                ready=_show_addresses,
+                interruption=interruption,
+            )
+
+    asyncio.run(hold())
 
 
 def _tell(event: Event) -> None:
@@ -50,7 +63,7 @@ def _show_addresses(addresses: Addresses) -> None:
     for name, url in sorted(addresses.services.items()):
         click.echo(f"metrics    {name:<12} {url}")
     click.echo(f"logs       {addresses.folder / 'logs-raw'}")
-    click.echo("up; Ctrl-C or `harness down` ends it")
+    click.echo(f"up; `harness run SCENARIO --on {addresses.name}` uses it, Ctrl-C or `harness down` ends it")
 
 
 @click.command()

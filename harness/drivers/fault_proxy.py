@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -17,13 +18,15 @@ NAME = "fault-proxy"
 _START_LIMIT_S = 15.0
 
 
-async def start_proxy(nursery: Nursery, *, seed: int, log: Path, environment: Mapping[str, str]) -> tuple[Running, str]:
+async def start_proxy(
+    nursery: Nursery, *, host: str, seed: int, log: Path, environment: Mapping[str, str]
+) -> tuple[Running, str]:
     """Start the proxy; return it and its API's host:port, which it chose itself.
 
     Raises:
         TargetError: it does not say where it listens.
     """
-    command = [sys.executable, "-m", "harness.faultproxy", "--host", "127.0.0.1", "--port", "0", "--seed", str(seed)]
+    command = [sys.executable, "-m", "harness.faultproxy", "--host", host, "--port", "0", "--seed", str(seed)]
     launch = Launch(NAME, command, environment, log, stdout=asyncio.subprocess.PIPE)
     running = await nursery.start(launch)
     assert running.process.stdout is not None
@@ -40,9 +43,9 @@ async def start_proxy(nursery: Nursery, *, seed: int, log: Path, environment: Ma
         raise TargetError(msg, hint=f"its log is {log}") from None
 
 
-async def make_links(api: str, upstreams: Mapping[str, str]) -> dict[str, str]:
-    """Create a proxy for each link to its upstream address; return the address at which each listens."""
-    wanted = [{"name": name, "listen": "127.0.0.1:0", "upstream": upstream} for name, upstream in upstreams.items()]
+async def make_links(api: str, upstreams: Mapping[str, str], *, host: str) -> dict[str, str]:
+    """Create a proxy at *host* for each link to its upstream address; return the address at which each listens."""
+    wanted = [{"name": name, "listen": f"{host}:0", "upstream": upstream} for name, upstream in upstreams.items()]
     answer = await _call("POST", f"http://{api}/populate", wanted)
     return {proxy["name"]: proxy["listen"] for proxy in answer["proxies"]}
 
@@ -76,13 +79,22 @@ async def move_upstream(api: str, link: str, upstream: str) -> None:
     await _call("POST", f"http://{api}/proxies/{link}", {"upstream": upstream})
 
 
-async def _call(method: str, url: str, body: object) -> dict[str, list[dict[str, str]]]:
+async def faults_in(api: str) -> list[str]:
+    """Return in words every fault that the proxy at *api* holds now; TargetError where it does not answer."""
+    proxies = await _call("GET", f"http://{api}/proxies", None)
+    rules = await _call("GET", f"http://{api}/harness/rules", None)
+    found = [f"{name} is down" for name, proxy in proxies.items() if not proxy["enabled"]]
+    found += [f"{name}: {toxic['type']}" for name, proxy in proxies.items() for toxic in proxy["toxics"]]
+    return found + [f"rule {rule.get('name')}" for rule in rules]
+
+
+async def _call(method: str, url: str, body: object) -> Any:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_START_LIMIT_S)) as client,
             client.request(method, url, json=body) as answer,
         ):
-            content: dict[str, list[dict[str, str]]] = await answer.json(content_type=None)
+            content = await answer.json(content_type=None)
             if answer.status < 400:
                 return content
             msg = f"the fault proxy refuses {method} {url}: {answer.status} {content}"

@@ -21,7 +21,6 @@ _CONNECT_LIMIT_S = 2.0
 _MEMORY = "mmap"  # within the data folder: /dev/shm would keep what a killed server held
 _HASTE_S = 0.5
 _SETTINGS = {
-    "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "off",  # a killed process loses nothing by it, only a power cut would: and then the run is gone as well
     "full_page_writes": "off",
@@ -91,11 +90,12 @@ async def _run(installed: Installed, command: Sequence[str], environment: Mappin
 
 
 def server_launch(
-    installed: Installed, *, name: str, data: Path, port: int, log: Path, environment: Mapping[str, str]
+    installed: Installed, *, name: str, data: Path, host: str, port: int, log: Path, environment: Mapping[str, str]
 ) -> Launch:
     """Return how to start a server on *data*. It is stopped by SIGQUIT: at once; its data is thrown away."""
     newer = {"io_method": "sync"} if _major(installed) >= 18 else {}
-    settings = [part for key, value in (_SETTINGS | newer).items() for part in ("-c", f"{key}={value}")]
+    here = {"listen_addresses": host}
+    settings = [part for key, value in (_SETTINGS | here | newer).items() for part in ("-c", f"{key}={value}")]
     command = [str(installed.bin / "postgres"), "-D", str(data), "-p", str(port), *settings]
     return Launch(
         name, command, environment, log, stop_signal=signal.SIGQUIT, haste_s=_HASTE_S, cwd="/", user=installed.user

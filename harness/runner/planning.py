@@ -4,12 +4,14 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.faults.kinds.catalogue import why_missing
+from harness.drivers.catalogue import DriverKind, kind_of, why_unavailable
+from harness.faults.kinds.catalogue import needs_of, why_missing
 from harness.load.placeholders import check_placeholders
 from harness.model.errors import UsageError
 from harness.model.files.scenario import Phase, Phases, Scenario, load_scenario, read_scenario_head
-from harness.model.files.source import did_you_mean
+from harness.model.files.source import did_you_mean, read_yaml
 from harness.model.files.target import Target, load_target
+from harness.model.run.capabilities import refusal
 from harness.model.run.plan import Plan
 from harness.runner.library import find_scenario, sample_target
 
@@ -24,11 +26,12 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     """
     path = find_scenario(name)
     head = read_scenario_head(path)
-    resolved = load_target(_target_path(path, head, target))
+    resolved = load_runnable_target(_target_path(path, head, target))
     check_placeholders(resolved)
     scenario = load_scenario(path, resolved)
     phases = _phases(scenario, quick=quick)
     _check_faults_fit(path, scenario, phases)
+    _check_capabilities(path, scenario, kind_of(resolved))
     _check_metrics_fit(path, scenario, phases)
     return Plan(
         name=path.stem,
@@ -39,6 +42,14 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
         quick=quick,
         without=check_protections(without, resolved, hint=_proved_by(scenario)),
     )
+
+
+def load_runnable_target(path: Path) -> Target:
+    """Read a target that a driver of this version can run; UsageError with its position where none can."""
+    target = load_target(path)
+    if why := why_unavailable(target.deployment):
+        raise read_yaml(path).error(("deployment",), why)
+    return target
 
 
 def _target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) -> Path:
@@ -57,6 +68,14 @@ def _check_faults_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
             late = f"fault {number} starts {fault.start.latest_s:g}s into a fault phase of only {phases.fault:g}s"
             msg = f"{path}: {late}"
             raise UsageError(msg, hint=_LONGER)
+
+
+def _check_capabilities(path: Path, scenario: Scenario, driver: DriverKind) -> None:
+    """What a fault needs and the driver does not have is known before anything starts."""
+    for number, fault in enumerate(scenario.faults, 1):
+        name, has = driver.deployment.value, driver.capabilities
+        if why := refusal(fault.kind, needs_of(fault), driver=name, has=has):
+            raise UsageError(f"{path}: fault {number}: {why}", hint="`harness faults` lists what each kind needs")
 
 
 def _check_metrics_fit(path: Path, scenario: Scenario, phases: Phases) -> None:

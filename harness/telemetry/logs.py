@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,20 +35,43 @@ _SEVERITIES = {
 Row = tuple[Any, ...]
 
 
-def collect_logs(run: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class LogsSoFar:
+    """How long the logs in a folder are already, by file name: what stands there is of an earlier time."""
+
+    folder: Path
+    lengths: Mapping[str, int]
+
+    @classmethod
+    def of(cls, folder: Path) -> "LogsSoFar":
+        """Look at the logs now; a folder that does not exist yet has none."""
+        return cls(folder, {path.name: path.stat().st_size for path in folder.glob("*.log")})
+
+
+def collect_logs(run: Path, also: LogsSoFar | None = None) -> None:
     """Turn every `logs-raw/<service>.log` of a recording into rows, in bounded memory.
 
     A line without a time of its own has that of the line before it, the first ones that of the file's last change.
+    *also* are logs that a standing stack writes elsewhere; what came since is taken.
 
     Raises:
         OSError: the disk is full.
     """
     writer = SegmentWriter(run, Table.LOGS, source="services")
-    for path in sorted((run / RAW_LOGS).glob("*.log")):
-        with path.open("rb") as file:
-            for row in _rows(file, service=path.stem, time_ns=path.stat().st_mtime_ns):
-                writer.append(row)
+    own = run / RAW_LOGS
+    for path in sorted(own.glob("*.log")):
+        _collect(path, writer)
+    if also is not None and also.folder != own:
+        for path in sorted(also.folder.glob("*.log")):
+            _collect(path, writer, skip_bytes=also.lengths.get(path.name, 0))
     writer.flush()
+
+
+def _collect(path: Path, writer: SegmentWriter, *, skip_bytes: int = 0) -> None:
+    with path.open("rb") as file:
+        file.seek(skip_bytes)
+        for row in _rows(file, service=path.stem, time_ns=path.stat().st_mtime_ns):
+            writer.append(row)
 
 
 def _rows(file: BinaryIO, *, service: str, time_ns: int) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Receiving traces: OTLP over HTTP on a free port of loopback; spans become rows, their events the run's events."""
+"""Receiving traces: OTLP over HTTP at the driver's address; spans become rows, their events the run's events."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from aiohttp import web
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from harness.model.errors import HarnessError
 from harness.model.run.clock import Clock
 from harness.model.run.events import Event, Kind
 from harness.recording.columns import Table
@@ -26,8 +27,16 @@ class OtlpReceiver:
     """What every service of the target exports to. Metrics and logs are accepted and passed over."""
 
     def __init__(
-        self, run: Path, *, emit: Callable[[Event], None], clock: Clock, most_events: int = _MOST_EVENTS
+        self,
+        run: Path,
+        *,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        at: tuple[str, int],
+        most_events: int = _MOST_EVENTS,
     ) -> None:
+        """Receive at the host and port *at*; port 0 is any free one."""
+        self._at = at
         self._emit = emit
         self._clock = clock
         self._events = BoundedEvents(emit, most=most_events)
@@ -39,15 +48,22 @@ class OtlpReceiver:
         self._flushing = Beat(self._flush, _FLUSH_EVERY_S)
 
     async def start(self) -> str:
-        """Listen; return the endpoint, such as "http://127.0.0.1:40123"."""
+        """Listen; return the endpoint, such as "http://127.0.0.1:40123".
+
+        Raises:
+            HarnessError: somebody else listens there.
+        """
         app = web.Application(client_max_size=_LARGEST_EXPORT_BYTES)
         app.router.add_post("/v1/traces", self._traces)
         app.router.add_post("/v1/metrics", self._passed_over)
         app.router.add_post("/v1/logs", self._passed_over)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, *self._at).start()
+        except OSError as problem:
+            msg = f"traces cannot be received at {self._at[0]}:{self._at[1]}: {problem.strerror or problem}"
+            raise HarnessError(msg, hint="end whatever listens there; `harness down` ends runs and stacks") from None
         self._flushing.start()
         host, port = self._runner.addresses[0][:2]
         return f"http://{host}:{port}"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.drivers import local as local_module
+from harness.drivers import addresses as addresses_module
 from harness.drivers import readiness
-from harness.drivers.local import LocalDriver
+from harness.drivers.catalogue import driver_for
+from harness.drivers.driver import Setting
+from harness.drivers.local import driver as local_module
 from harness.model.errors import TargetError, UsageError
 from harness.model.run.clock import SteadyClock
 from harness.model.run.events import Kind
@@ -25,6 +27,10 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SE
 LINKED = {"front -> back": {"env": "BACK_URL"}}
 
 
+def setting(run, guard, emit, **more):
+    return Setting(run=run, run_id="r", seed=1, emit=emit, clock=SteadyClock(), guard=guard, **more)
+
+
 @pytest.fixture
 def drive(tmp_path):
     """Return (act on a started driver, guard, events): whatever happens, the driver is stopped."""
@@ -32,10 +38,7 @@ def drive(tmp_path):
 
     def run(of, act=None, **more):
         async def go():
-            driver = LocalDriver(
-                of, run=tmp_path, run_id="r", otlp="http://127.0.0.1:9", seed=1, emit=heard.append,
-                clock=SteadyClock(), safety=guard, **{"without": [], **more},
-            )  # fmt: skip
+            driver = driver_for(of, setting(tmp_path, guard, heard.append, **more))
             try:
                 await driver.start()
                 return await act(driver) if act else None
@@ -61,7 +64,7 @@ def test_services_start_with_their_environment_and_links_lead_through_the_proxy(
     async def act(driver):
         environment = json.loads(await fetch(driver.entry_url))
         through_proxy = json.loads(await fetch(environment["BACK_URL"]))
-        return environment, through_proxy, dict(driver.addresses), driver.proxy_api
+        return environment, through_proxy, driver.where.all(), driver.proxy_api
 
     environment, behind, addresses, api = drive(target({"front": SERVICE, "back": SERVICE}, links=LINKED), act)
     assert environment["HARNESS_RUN"] == drive.guard.run_id
@@ -159,18 +162,18 @@ def test_an_unknown_placeholder_is_found_before_anything_starts(drive):
 
 def test_a_port_that_somebody_took_costs_a_try_and_callers_notice_nothing(drive, monkeypatch):
     squatter = socket.create_server(("127.0.0.1", 0))
-    choose = local_module.free_ports
+    choose = addresses_module.free_ports
     taken = [squatter.getsockname()[1]]
 
     def unlucky(host, names):
         ports = choose(host, names)
         return {name: taken.pop() if name == "back" and taken else port for name, port in ports.items()}
 
-    monkeypatch.setattr(local_module, "free_ports", unlucky)
+    monkeypatch.setattr(addresses_module, "free_ports", unlucky)
 
     async def act(driver):
         front = json.loads(await fetch(driver.entry_url))
-        return json.loads(await fetch(front["BACK_URL"]))["PORT"], driver.addresses["back"]
+        return json.loads(await fetch(front["BACK_URL"]))["PORT"], driver.where.address("back")
 
     with squatter:
         port, address = drive(target({"front": SERVICE, "back": SERVICE}, links=LINKED), act)
@@ -182,7 +185,7 @@ def test_a_port_that_somebody_took_costs_a_try_and_callers_notice_nothing(drive,
 def test_ports_that_are_always_taken_end_in_an_error(drive, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as squatter:
         taken = squatter.getsockname()[1]
-        monkeypatch.setattr(local_module, "free_ports", lambda host, names: dict.fromkeys(names, taken))
+        monkeypatch.setattr(addresses_module, "free_ports", lambda host, names: dict.fromkeys(names, taken))
         with pytest.raises(TargetError, match="4 free ports in turn were taken"):
             drive(target({"front": SERVICE}))
     assert drive.guard.outstanding() == []
@@ -233,10 +236,7 @@ def test_cancelling_the_start_leaves_nothing(tmp_path):
             begun.set()
 
     async def start_and_cancel():
-        driver = LocalDriver(
-            target({"front": NEVER_READY, "orders-db": DATABASE}), run=tmp_path, run_id="r", otlp="", without=[],
-            seed=1, emit=hear, clock=SteadyClock(), safety=guard,
-        )  # fmt: skip
+        driver = driver_for(target({"front": NEVER_READY, "orders-db": DATABASE}), setting(tmp_path, guard, hear))
         starting = asyncio.create_task(driver.start())
         await begun.wait()
         starting.cancel()
@@ -279,7 +279,7 @@ def test_links_are_looked_into_only_where_that_is_asked_for(drive, looked_into, 
         return told["front -> back"]["sees_http"]
 
     of = target({"front": SERVICE, "back": SERVICE}, links=LINKED, tenant_header="X-Tenant-Id")
-    assert drive(of, act, looked_into=looked_into) is sees
+    assert drive(of, act, looked_into=frozenset(looked_into)) is sees
 
 
 def test_a_link_under_tls_is_told_whose_identities_it_has(drive):
@@ -289,5 +289,5 @@ def test_a_link_under_tls_is_told_whose_identities_it_has(drive):
 
     links = {"front -> back": {"env": "BACK_URL", "value": "https://{address}"}}
     of = target({"front": SERVICE, "back": SERVICE}, links=links, identities="{state}/identities/{service}")
-    told = drive(of, act, looked_into=["front -> back"])
+    told = drive(of, act, looked_into=frozenset(["front -> back"]))
     assert (told["protocol"], told["sees_http"], "identities/front" in told["why"]) == ("https", False, True)

@@ -123,7 +123,7 @@ def serve(installed: Installed, log: Path, act):
             data = await postgres_server.copy_template(installed, template, "orders-db", inherited())
             port = free_ports(HOST, ["orders-db"])["orders-db"]
             launch = postgres_server.server_launch(
-                installed, name="orders-db", data=data, port=port, log=log, environment=inherited()
+                installed, name="orders-db", data=data, host="127.0.0.1", port=port, log=log, environment=inherited()
             )
             running = await nursery.start(launch)
 
@@ -179,7 +179,7 @@ def test_an_acknowledged_commit_survives_kill_9_of_the_server(installed, tmp_pat
     async def count_after_restart(port, home):
         nursery = Nursery(guard=Remembering(), emit=lambda event: None, clock=SteadyClock())
         launch = postgres_server.server_launch(
-            installed, name="again", data=home / "orders-db", port=port, log=tmp_path / "again.log",
+            installed, name="again", data=home / "orders-db", host="127.0.0.1", port=port, log=tmp_path / "again.log",
             environment=inherited(),
         )  # fmt: skip
         running = await nursery.start(launch)

@@ -6,7 +6,8 @@ import os
 import asyncpg
 import pytest
 
-from harness.drivers.local import LocalDriver
+from harness.drivers.catalogue import driver_for
+from harness.drivers.driver import Setting
 from harness.faults.safety.journal import outstanding
 from harness.faults.safety.safety import Safety
 from harness.faults.safety.undo import undo_faults
@@ -35,10 +36,8 @@ def on_database(tmp_path):
             clock, heard = SteadyClock(), Heard()
             safety = Safety(tmp_path, run_id=f"run-{os.getpid()}", lease_s=60, emit=heard.append, clock=clock)
             await safety.start()
-            driver = LocalDriver(
-                TARGET, run=tmp_path, run_id="r", otlp="http://127.0.0.1:9", without=[], seed=1, emit=heard.append,
-                clock=clock, safety=safety,
-            )  # fmt: skip
+            setting = Setting(run=tmp_path, run_id="r", seed=1, emit=heard.append, clock=clock, guard=safety)
+            driver = driver_for(TARGET, setting)
             try:
                 await driver.start()
                 return await asyncio.to_thread(act, driver, safety, lambda query: ask(driver, query))

@@ -7,7 +7,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from harness.drivers.local import LocalDriver
+from harness.drivers.catalogue import driver_for
+from harness.drivers.driver import Setting
 from harness.faults.safety.safety import Safety
 from harness.faults.schedule import FaultSchedule
 from harness.model.files.target import Target
@@ -56,9 +57,8 @@ async def main(run: Path, api: str, link: str, lease_s: float, hold_s: float) ->
     """Start everything, break something, and wait to be killed; after *hold_s* end as a harness should."""
     clock, log = SteadyClock(), EventLog(run)
     safety = Safety(run, run_id=run.name, lease_s=lease_s, emit=log.append, clock=clock)
-    driver = LocalDriver(
-        TARGET, run=run, run_id=run.name, otlp="", without=[], seed=1, emit=log.append, clock=clock, safety=safety
-    )
+    setting = Setting(run=run, run_id=run.name, seed=1, emit=log.append, clock=clock, guard=safety)
+    driver = driver_for(TARGET, setting)
     try:
         await safety.start()
         print("safe", flush=True)

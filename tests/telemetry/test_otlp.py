@@ -43,7 +43,7 @@ class CountingIds(IdGenerator):
 @asynccontextmanager
 async def receiving(run, events, **options):
     """A receiver that is stopped, and has written everything, when the block is left."""
-    receiver = OtlpReceiver(run, emit=events.append, clock=StillClock(), **options)
+    receiver = OtlpReceiver(run, emit=events.append, clock=StillClock(), at=("127.0.0.1", 0), **options)
     url = await receiver.start()
     try:
         yield url
@@ -274,12 +274,12 @@ def test_a_disk_that_takes_no_spans_is_told(tmp_path):
 
 
 def test_stopping_before_starting_does_nothing(tmp_path):
-    asyncio.run(OtlpReceiver(tmp_path, emit=pytest.fail, clock=StillClock()).stop())
+    asyncio.run(OtlpReceiver(tmp_path, emit=pytest.fail, clock=StillClock(), at=("127.0.0.1", 0)).stop())
 
 
 def test_an_export_that_comes_in_parts_is_kept_whatever_is_written_meanwhile(tmp_path):
     async def send():
-        receiver = OtlpReceiver(tmp_path, emit=[].append, clock=StillClock())
+        receiver = OtlpReceiver(tmp_path, emit=[].append, clock=StillClock(), at=("127.0.0.1", 0))
         url = await receiver.start()
         body = request_with_span(b"0123456789abcdef")
         head = f"POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"

@@ -68,7 +68,7 @@ def test_a_limit_stands_and_is_restored_by_identity(unit, limit, number):
 
 
 def test_a_limit_that_cannot_be_is_an_error_that_names_it(unit):
-    with pytest.raises(UnitError, match="the files limit of process .* cannot be lowered"):
+    with pytest.raises(UnitError, match=r"the files limit of process .* cannot be lowered"):
         unit.lower_limit(Limit.FILES, -5)
 
 

@@ -14,11 +14,12 @@ from harness.faults.kinds.kernel_acts import why_missing as why_kernel_lacks
 from harness.faults.kinds.kernel_faults import LOSS_SAMPLE, RATE_SAMPLE, KernelFault
 from harness.faults.kinds.link_faults import DownFault, ToxicFault
 from harness.faults.kinds.places import Places
-from harness.faults.kinds.process_faults import CeilingFault, CpuHogFault, KillFault, PauseFault
+from harness.faults.kinds.process_faults import CpuStressFault, KillFault, LimitFault, PauseFault
 from harness.faults.safety.safety import Safety
 from harness.model.errors import UsageError
 from harness.model.files.faults import HTTP_KINDS, TOXICS, Fault
 from harness.model.files.target import Flags
+from harness.model.run.capabilities import Capability
 
 Probe = Callable[[], str]
 """Say why a kind is not to be had here; "" where it is."""
@@ -71,7 +72,7 @@ def _flag(fault: Fault, around: Circumstances) -> Injector:
 
 
 def _on_service(
-    kind: "type[KillFault | PauseFault | CpuHogFault | CeilingFault | DropIndexFault | HeldFault | PoisonFault]",
+    kind: "type[KillFault | PauseFault | CpuStressFault | LimitFault | DropIndexFault | HeldFault | PoisonFault]",
 ) -> Callable[[Fault, Circumstances], Injector]:
     return lambda fault, around: kind(fault, name=around.name, places=around.places, safety=around.safety)
 
@@ -173,15 +174,15 @@ _KINDS = (
     ),
     _of_service(
         "cpu_hog", "cpu_hog: 2", "busy processes on this machine's cores, which everything here feels",
-        "the processes run", "they are gone", _on_service(CpuHogFault),
+        "the processes run", "they are gone", _on_service(CpuStressFault),
     ),
     _of_service(
         "memory_ceiling", "memory_ceiling: 400MB", "a lower limit on address space",
-        "the kernel holds the limit", "the kernel holds the old limit", _on_service(CeilingFault),
+        "the kernel holds the limit", "the kernel holds the old limit", _on_service(LimitFault),
     ),
     _of_service(
         "descriptor_ceiling", "descriptor_ceiling: 40", "a lower limit on open files and sockets",
-        "the kernel holds the limit", "the kernel holds the old limit", _on_service(CeilingFault),
+        "the kernel holds the limit", "the kernel holds the old limit", _on_service(LimitFault),
     ),
     FaultKind(
         "clock_shift", "service", "the service's clock is off", "service: orders, clock_shift: -1h", "–", "–",
@@ -242,6 +243,32 @@ CATALOGUE: Mapping[str, FaultKind] = {kind.name: kind for kind in _KINDS}
 def injector_for(fault: Fault, around: Circumstances) -> Injector:
     """Return what makes *fault* real; ValueError for a surge, which the load makes."""
     return CATALOGUE[fault.kind].make(fault, around)
+
+
+def needs_of(fault: Fault) -> tuple[Capability, ...]:
+    """Return what *fault* needs of the driver."""
+    return NEEDS.get(fault.kind, ())
+
+
+NEEDS: Mapping[str, tuple[Capability, ...]] = {
+    **dict.fromkeys((*TOXICS, "down"), (Capability.FAULT_PROXY,)),
+    **dict.fromkeys(HTTP_KINDS, (Capability.FAULT_PROXY, Capability.REQUEST_RULES)),
+    **dict.fromkeys(("packet_loss", "kernel_rate"), (Capability.FAULT_PROXY, Capability.PACKET_FILTER)),
+    "kill": (Capability.KILL,),
+    "restart": (Capability.RESTART,),
+    "pause": (Capability.PAUSE,),
+    "cpu_hog": (Capability.CPU_LIMIT,),
+    "memory_ceiling": (Capability.MEMORY_LIMIT,),
+    "descriptor_ceiling": (Capability.FD_LIMIT,),
+    "clock_shift": (Capability.CLOCK_SHIFT,),
+    "disk_full": (Capability.DISK_QUOTA,),
+    **dict.fromkeys(
+        ("drop_index", "lock_table", "exhaust_connections", "terminate_backends"), (Capability.DATABASE_ACCESS,)
+    ),
+    "poison": (Capability.BROKER_ACCESS,),
+    "flag": (Capability.FLAG_ACCESS,),
+}
+"""What each kind needs of the driver; a surge needs nothing: the load makes it."""
 
 
 def why_missing(fault: Fault) -> str:

@@ -103,7 +103,7 @@ class PauseFault(_ServiceFault):
         self._take_hold(unit.size, unit.noun)
 
 
-class CpuHogFault(_ServiceFault):
+class CpuStressFault(_ServiceFault):
     """Busy processes on the machine's cores, which everything on this machine feels, the service among them.
 
     Felt: they use CPU time. Undone: they are killed, and gone.
@@ -122,7 +122,7 @@ class CpuHogFault(_ServiceFault):
         self._take_hold(len(started))
 
 
-class CeilingFault(_ServiceFault):
+class LimitFault(_ServiceFault):
     """A lower limit on memory (address space) or on open files and sockets, for the processes that run now.
 
     What a process holds already stays with it; what it asks for from now on is refused. Felt: the limit stands in the

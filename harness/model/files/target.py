@@ -15,8 +15,17 @@ from harness.model.files.units import Bound, Duration
 _LINK = re.compile(r"(?P<caller>[\w.-]+) -> (?P<callee>[\w.-]+)")
 
 
+class Deployment(Enum):
+    """How a target is run. What its services *are* does not depend on it."""
+
+    LOCAL = "local"  # processes of this machine, started by the harness
+    COMPOSE = "compose"
+    EXTERNAL = "external"
+    KUBERNETES = "kubernetes"
+
+
 class ServiceKind(Enum):
-    """How a service is run."""
+    """What a service is."""
 
     COMMAND = "command"
     POSTGRES = "postgres"
@@ -62,10 +71,7 @@ class Service(Spec):
     third_party: bool = Field(default=False, description="A simulator of somebody else's system.")
 
     @model_validator(mode="after")
-    def _is_runnable(self) -> "Service":
-        if self.kind is ServiceKind.COMMAND and not self.command:
-            msg = "a service needs a command (or kind: postgres)"
-            raise ValueError(msg)
+    def _fits_together(self) -> "Service":
         if self.kind is ServiceKind.POSTGRES and not self.database:
             msg = "a service of kind postgres needs the name of its database"
             raise ValueError(msg)
@@ -245,6 +251,9 @@ class Target(Spec):
 
     name: str
     description: str = ""
+    deployment: Deployment = Field(
+        default=Deployment.LOCAL, description="How the services are run; local: as processes of this machine."
+    )
     entry: str = Field(description="The service that flows and tokens are sent to.")
     proofs: Proofs = Proofs()
     environment: dict[str, str] = {}
@@ -263,6 +272,15 @@ class Target(Spec):
     ledgers: dict[str, Ledger] = {}
     objectives: dict[str, Objective] = {}
     protections: dict[str, Protection] = {}
+
+    @field_validator("deployment", mode="before")
+    @classmethod
+    def _deployment_is_known(cls, written: object) -> object:
+        known = [deployment.value for deployment in Deployment]
+        if isinstance(written, Deployment) or written in known:
+            return written
+        msg = f"unknown deployment {written!r}{did_you_mean(str(written), known)}"
+        raise ValueError(msg)
 
     @field_validator("links")
     @classmethod
@@ -285,7 +303,16 @@ def load_target(path: Path) -> Target:
     source = read_yaml(path)
     target = validate(source, Target)
     _check_names(source, target)
+    if target.deployment is Deployment.LOCAL:
+        _check_commands(source, target)
     return target
+
+
+def _check_commands(source: Source, target: Target) -> None:
+    """What the harness starts itself needs a command."""
+    for name, service in target.services.items():
+        if service.kind is ServiceKind.COMMAND and not service.command:
+            raise source.error(("services", name), f"services.{name}: a service needs a command (or kind: postgres)")
 
 
 def _check_names(source: Source, target: Target) -> None:

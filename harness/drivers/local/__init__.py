@@ -1,0 +1,1 @@
+"""The driver that runs a target as processes of this machine."""

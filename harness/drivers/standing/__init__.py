@@ -1,0 +1,1 @@
+"""A stack that `harness up` holds, and the driver that uses it without owning it."""
