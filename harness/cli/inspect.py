@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.conclude import conclude, judge_and_draw
+from harness.cli.conclude import conclude
 from harness.model.base import Spec
 from harness.model.errors import UsageError
 from harness.model.files.faults import Fault
@@ -17,6 +17,7 @@ from harness.model.run.plan import Plan
 from harness.report.lanes import fault_text
 from harness.runner.library import all_scenarios
 from harness.runner.planning import make_plan
+from harness.workflows.judgement import judge_and_draw
 
 
 @click.command("list")
@@ -101,8 +102,7 @@ def check(context: click.Context, run: Path | None, as_json: bool) -> None:
 @click.argument("run", type=click.Path(path_type=Path), required=False)
 def report(run: Path | None) -> None:
     """Judge a stored RUN again and draw its HTML report; prints the report's path."""
-    _, _, drawn = judge_and_draw(run or _newest_run())
-    click.echo(drawn)
+    click.echo(judge_and_draw(run or _newest_run()).report)
 
 
 def _newest_run() -> Path:

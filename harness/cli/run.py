@@ -7,13 +7,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from harness.cli.conclude import conclude
+from harness.cli.conclude import tell
 from harness.cli.errors import show_error
 from harness.cli.exit_codes import EPILOG
 from harness.cli.progress import Progress
-from harness.model.errors import ExitCode
-from harness.runner.engine import Ran, run_plan
+from harness.drivers.standing.stack import StandingStack
+from harness.model.run.plan import Plan
+from harness.runner.interruption import interruptible
 from harness.runner.planning import make_plan
+from harness.workflows.standing import check_fits, find_stack
+from harness.workflows.trial import Trial, run_and_judge
 
 
 @click.command(epilog=EPILOG)
@@ -32,6 +35,7 @@ from harness.runner.planning import make_plan
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder for the recording."
 )
+@click.option("--on", metavar="STACK", help="Use a stack that `harness up` holds: its name, or its folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON on stdout (progress stays on stderr).")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
@@ -43,6 +47,7 @@ def run(
     quick: bool,
     without: tuple[str, ...],
     runs: Path,
+    on: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -51,19 +56,33 @@ def run(
     Nothing outside this machine is touched; everything that is started or broken is undone, also after Ctrl-C.
     """
     made = make_plan(scenario, target=target, seed=seed, quick=quick, without=without)
+    stack = _stack(on, made)
     console = Console(stderr=True, quiet=quiet)
     with Progress(made, console) as progress:
-        ran = asyncio.run(
-            run_plan(made, runs=runs, command=sys.argv, listeners=[progress.hear], on_progress=progress.show_load)
+        trial = asyncio.run(_under_signals(made, runs, progress, stack))
+    if trial.error:
+        show_error(trial.error)
+    tell(trial.judged, as_json=as_json)
+    context.exit(trial.exit_code)
+
+
+def _stack(named: str | None, plan: Plan) -> StandingStack | None:
+    if named is None:
+        return None
+    stack = find_stack(named)
+    check_fits(plan, stack)
+    return stack
+
+
+async def _under_signals(plan: Plan, runs: Path, progress: Progress, on: StandingStack | None) -> Trial:
+    """Run, with SIGINT, SIGTERM and SIGHUP ending the run after its rollback."""
+    with interruptible() as interruption:
+        return await run_and_judge(
+            plan,
+            runs=runs,
+            command=sys.argv,
+            listeners=[progress.hear],
+            on_progress=progress.show_load,
+            interruption=interruption,
+            on=on,
         )
-    if ran.error:
-        show_error(ran.error)
-    judged = conclude(ran.path, as_json=as_json)
-    context.exit(_exit_code(ran, judged))
-
-
-def _exit_code(ran: Ran, judged: ExitCode) -> ExitCode:
-    """A run that failed says so even where it could not be recorded; an unconfirmed rollback outweighs all."""
-    if ran.error is None or judged is ExitCode.NOT_ROLLED_BACK:
-        return judged
-    return ran.error.exit_code
