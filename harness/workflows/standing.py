@@ -56,11 +56,10 @@ async def stand(
     folder = (runs / run_id("up", clock.anchor_utc_ns)).absolute()
     folder.mkdir(parents=True)
     log = EventLog(folder)
-    heard = [log.append, listen]
 
     def emit(event: Event) -> None:
-        for hear in heard:
-            hear(event)
+        log.append(event)
+        listen(event)
 
     safety = Safety(folder, run_id=folder.name, lease_s=LEASE_S, emit=emit, clock=clock)
     setting = Setting(
@@ -81,7 +80,6 @@ async def stand(
         await safety.start()
         await driver.start(otlp=traces.url)
         await holder.start()
-        heard.append(holder.hear)
         ready(Addresses(folder.name, driver.entry_url, driver.proxy_api, dict(driver.metrics_endpoints), folder))
         raise await driver.first_crash()
     except asyncio.CancelledError:

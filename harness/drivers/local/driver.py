@@ -62,7 +62,7 @@ class LocalDriver(Whereabouts):
     @property
     def pids(self) -> Mapping[str, int]:
         """Every process that runs now, databases and the fault proxy included."""
-        return {name: running.pid for name, running in self._nursery.running.items()}
+        return {name: running.pid for name, running in dict(self._nursery.running).items()}
 
     @property
     def logs(self) -> Path:

@@ -12,7 +12,6 @@ from harness.drivers.standing.control import Control, Wish
 from harness.drivers.standing.lock import is_in_use
 from harness.drivers.standing.stack import FILE, StandingStack
 from harness.model.files.target import Target
-from harness.model.run.events import Event, Kind
 
 _EVERY_S = 1.0
 
@@ -62,12 +61,6 @@ class Holder:
         if folder is not None:
             await asyncio.to_thread(self._setting.guard.undo, folder[1])
 
-    def hear(self, event: Event) -> None:
-        """Write the new pid of a service that was started again."""
-        if event.kind is Kind.PROCESS_STARTED and self._task is not None:
-            with contextlib.suppress(OSError):  # a full disk: a run will find a pid that is gone
-                self._describe()
-
     def _describe(self) -> None:
         assert self._folder is not None
         where = self._driver.where
@@ -97,6 +90,7 @@ class Holder:
         cause = self._driver.revive(service)
         if not cause:
             self._killed.discard(service)
+            self._describe()  # it has another pid
         return cause
 
     async def _care(self) -> None:

@@ -1,6 +1,7 @@
 """The processes of a standing stack as a run sees them: none of them is its child."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 
 from harness.drivers.guard import Emit
@@ -26,6 +27,8 @@ class Leaders:
         self._holder = Identity.parse(stack.holder)
         self._identities: dict[str, Identity] = {}
         self._expected: set[int] = set()
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._crash: asyncio.Future[TargetError] | None = None
         self._task: asyncio.Task[None] | None = None
         self._take(stack)
@@ -33,7 +36,7 @@ class Leaders:
     @property
     def pids(self) -> Mapping[str, int]:
         """Leaders that were there at the last look."""
-        return {name: identity.pid for name, identity in self._identities.items()}
+        return {name: identity.pid for name, identity in dict(self._identities).items()}
 
     def supervisors(self) -> Mapping[str, int]:
         """Return those of services that have a supervisor."""
@@ -42,7 +45,8 @@ class Leaders:
 
     def start(self) -> None:
         """Begin to look."""
-        self._crash = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._crash = self._loop.create_future()
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -71,31 +75,41 @@ class Leaders:
 
     def _take(self, stack: StandingStack) -> None:
         found = {name: identity for name, pid in stack.pids.items() if (identity := Identity.of(pid))}
-        for name in found.keys() & self._identities.keys():
-            if found[name].pid != self._identities[name].pid:
-                self._tell(Kind.PROCESS_STARTED, name, found[name].pid)
-        self._identities = {**self._identities, **found}
+        with self._lock:
+            for name in sorted(found.keys() & self._identities.keys()):
+                if found[name].pid != self._identities[name].pid:
+                    self._ended(name)
+            for name in sorted(found.keys() - self._identities.keys()):
+                self._identities[name] = found[name]
+                if self._task is not None:
+                    self._tell(Kind.PROCESS_STARTED, name, found[name].pid)
 
     async def _run(self) -> None:
-        assert self._crash is not None
-        while not self._crash.done():
+        while True:
             await asyncio.sleep(_EVERY_S)
             if self._holder is None or self._holder.process() is None:
-                self._crash.set_result(TargetError(f"the stack {self._stack.run_id} is no longer up"))
-                return
-            for name, identity in list(self._identities.items()):
-                if identity.process() is None and self._identities.get(name) == identity:
-                    self._ended(name, identity)
+                return self._crashed(TargetError(f"the stack {self._stack.run_id} is no longer up"))
+            with self._lock:
+                for name, identity in list(self._identities.items()):
+                    if identity.process() is None:
+                        self._ended(name)
 
-    def _ended(self, name: str, identity: Identity) -> None:
-        assert self._crash is not None
-        del self._identities[name]
-        expected = identity.pid in self._expected
-        self._expected.discard(identity.pid)
-        self._tell(Kind.PROCESS_EXITED, name, identity.pid, code=None, expected=expected)
-        if not expected and not self._crash.done():
+    def _ended(self, name: str) -> None:
+        pid = self._identities.pop(name).pid
+        expected = pid in self._expected
+        self._expected.discard(pid)
+        self._tell(Kind.PROCESS_EXITED, name, pid, code=None, expected=expected)
+        if not expected:
             hint = f"its log is {self._stack.path / 'logs-raw' / f'{name}.log'}"
-            self._crash.set_result(TargetError(f"{name} ended during the run", hint=hint))
+            self._crashed(TargetError(f"{name} ended during the run", hint=hint))
+
+    def _crashed(self, error: TargetError) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._set_crash, error)
+
+    def _set_crash(self, error: TargetError) -> None:
+        if self._crash is not None and not self._crash.done():
+            self._crash.set_result(error)
 
     def _tell(self, kind: Kind, service: str, pid: int, **fields: bool | None) -> None:
         self._emit(Event(self._clock.now_ns(), kind, {"service": service, "pid": pid, **fields}))
