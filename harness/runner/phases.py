@@ -51,7 +51,7 @@ async def guarded(work: Coroutine[Any, Any, None], guards: Sequence[Coroutine[An
         for task in (*watching, main):
             task.cancel()
         await asyncio.wait([main, *watching])
-    _raise_rollback(main)
+        _raise_rollback(main)
 
 
 def _raise_rollback(task: "asyncio.Task[None]") -> None:
