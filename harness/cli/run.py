@@ -15,7 +15,7 @@ from harness.drivers.standing.stack import StandingStack
 from harness.model.run.plan import Plan
 from harness.runner.interruption import interruptible
 from harness.runner.planning import make_plan
-from harness.workflows.standing import check_fits, find_stack
+from harness.workflows.standing import stack_for
 from harness.workflows.trial import Trial, run_and_judge
 
 
@@ -56,7 +56,7 @@ def run(
     Nothing outside this machine is touched; everything that is started or broken is undone, also after Ctrl-C.
     """
     made = make_plan(scenario, target=target, seed=seed, quick=quick, without=without)
-    stack = _stack(on, made)
+    stack = stack_for(made, on)
     console = Console(stderr=True, quiet=quiet)
     with Progress(made, console) as progress:
         trial = asyncio.run(_under_signals(made, runs, progress, stack))
@@ -64,14 +64,6 @@ def run(
         show_error(trial.error)
     tell(trial.judged, as_json=as_json)
     context.exit(trial.exit_code)
-
-
-def _stack(named: str | None, plan: Plan) -> StandingStack | None:
-    if named is None:
-        return None
-    stack = find_stack(named)
-    check_fits(plan, stack)
-    return stack
 
 
 async def _under_signals(plan: Plan, runs: Path, progress: Progress, on: StandingStack | None) -> Trial:

@@ -99,5 +99,5 @@ async def _call(method: str, url: str, body: object) -> Any:
                 return content
             msg = f"the fault proxy refuses {method} {url}: {answer.status} {content}"
     except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
-        msg = f"the fault proxy does not answer {method} {url}: {problem or type(problem).__name__}"
+        msg = f"the fault proxy does not answer {method} {url}: {str(problem) or type(problem).__name__}"
     raise TargetError(msg, hint="its log is in logs-raw/fault-proxy.log of the recording")

@@ -83,7 +83,7 @@ def ask_http(client: aiohttp.ClientSession, url: str) -> Ask:
             async with client.get(url, timeout=aiohttp.ClientTimeout(total=_ASK_LIMIT_S)) as answer:
                 return "" if answer.status == 200 else f"{url} answers {answer.status}: {(await answer.text())[:200]}"
         except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as problem:
-            return f"{url}: {problem or type(problem).__name__}"
+            return f"{url}: {str(problem) or type(problem).__name__}"
 
     return ask
 

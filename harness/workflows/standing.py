@@ -110,6 +110,15 @@ def _traces(driver: Driver, otlp: str | None) -> Traces:
 # -- using one ---------------------------------------------------------------------------------------------------------
 
 
+def stack_for(plan: Plan, named: str | None) -> StandingStack | None:
+    """Return the standing stack that *plan* is to be run on; None without a name. UsageError where it does not fit."""
+    if named is None:
+        return None
+    stack = find_stack(named)
+    check_fits(plan, stack)
+    return stack
+
+
 def find_stack(named: str) -> StandingStack:
     """Return the standing stack of this name: its id, a part of that, or its folder.
 

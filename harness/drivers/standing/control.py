@@ -76,4 +76,4 @@ def ask(path: str, wish: Wish, service: str) -> str:
             connection.sendall(json.dumps({"wish": wish.value, "service": service}).encode() + b"\n")
             return str(json.loads(connection.makefile("rb").readline(_LONGEST_LINE))["cause"])
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        return f"the holder of the stack does not answer: {problem or type(problem).__name__}"
+        return f"the holder of the stack does not answer: {str(problem) or type(problem).__name__}"

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -16,7 +17,7 @@ FILE = "stack.json"
 class StandingStack(Spec):
     """A stack that is up."""
 
-    version: int = 1
+    version: Literal[1] = 1
     run_id: str
     folder: str
     holder: str  # identity of the process that holds it
