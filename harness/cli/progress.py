@@ -74,7 +74,7 @@ class Progress:
             case Kind.BREAKER_CHANGED:
                 return self._breaker(event)
             case Kind.PROCESS_EXITED if not event.fields.get("expected"):
-                return "problem", f"{event.text('service')} exited (code {event.text('code')})"
+                return "problem", f"{event.text('service')} exited (code {event.text('code') or 'unknown'})"
             case Kind.TELEMETRY_LOST:
                 return "problem", f"telemetry lost: {event.text('count')} {event.text('what')}"
             case Kind.NOTE:

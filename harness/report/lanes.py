@@ -127,7 +127,7 @@ def _silent(observed: Observed, link: str) -> Lane:
 def _exits(observed: Observed, axis: Axis) -> Iterator[Lane]:
     for event in observed.events(Kind.PROCESS_EXITED):
         if not event.fields.get("expected"):
-            text = f"exited, code {event.text('code')}"
+            text = f"exited, code {event.text('code') or 'unknown'}"
             yield Lane(
                 "process", event.text("service"), (_bar(axis, "exited", event.time_ns, axis.extent.end_ns, text),)
             )

@@ -65,7 +65,7 @@ def _told(observed: Observed, answers: Answers) -> Iterator[tuple[int, str, str]
         yield from ((event.time_ns, _TONES.get(kind, ""), words(event)) for event in observed.events(kind))
     for event in observed.events(Kind.PROCESS_EXITED):
         if not event.fields.get("expected"):
-            yield event.time_ns, "bad", f"{event.text('service')} exited with code {event.text('code')}"
+            yield event.time_ns, "bad", f"{event.text('service')} exited with code {event.text('code') or 'unknown'}"
     yield from _firsts(observed)
     yield from _breakers(observed)
     yield from _first_unserved(observed)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.drivers.addresses import LOOPBACK
 from harness.drivers.postgres import find_postgres
 from harness.faults.safety.recover import leftovers
 from harness.model.errors import HarnessError
@@ -73,12 +74,12 @@ def _postgres() -> Symptom:
 def _loopback() -> Symptom:
     try:
         with (
-            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_server((LOOPBACK, 0)) as server,
             socket.create_connection(server.getsockname(), timeout=2),
         ):
-            return Symptom("loopback", "127.0.0.1 answers")
+            return Symptom("loopback", f"{LOOPBACK} answers")
     except OSError as error:
-        return Symptom("loopback", str(error), "the services listen on 127.0.0.1; allow it in this sandbox")
+        return Symptom("loopback", str(error), f"the services listen on {LOOPBACK}; allow it in this sandbox")
 
 
 def _folder(runs: Path) -> Symptom:

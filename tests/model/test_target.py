@@ -77,6 +77,12 @@ def test_the_sample_target_survives_being_stored():
         ("timeout: 3s", "timeout: 3", "target.yaml:12:14: flows.buy.timeout: expected a duration with its unit"),
         ("    steps:", "    step:", "unknown key 'step'; did you mean 'steps'?"),
         ('p95: "< 600ms"', 'p96: "< 600ms"', "target.yaml:18:25: unknown key 'p96'; did you mean 'p9"),
+        (
+            "entry: shop",
+            "deployment: lokal\nentry: shop",
+            "target.yaml:2:13: deployment: unknown deployment 'lokal'; did",
+        ),
+        ("entry: shop", "deployment: [local]\nentry: shop", "target.yaml:2:13: deployment: unknown deployment"),
         ("kind: postgres", "kind: mysql", "target.yaml:5:17: services.store.kind"),
         ("  acme: {plan: gold, region: north}", "  {}", "tenants"),
     ],

@@ -1,8 +1,17 @@
 """From a name and options to a plan, or to an error that says what to do."""
 
+from dataclasses import replace
+
 import pytest
 
+from harness.drivers.catalogue import DRIVERS
+from harness.drivers.local.driver import CAPABILITIES
+from harness.faults.kinds.catalogue import CATALOGUE, NEEDS, needs_of
 from harness.model.errors import UsageError
+from harness.model.files.scenario import read_scenario_head
+from harness.model.files.target import Deployment
+from harness.model.run.capabilities import Capability
+from harness.runner import planning
 from harness.runner.library import all_scenarios, find_scenario, sample_target
 from harness.runner.planning import make_plan
 
@@ -50,3 +59,50 @@ def test_a_placeholder_that_nobody_fills_is_found_before_anything_starts(tmp_pat
     target.write_text(sample_target().read_text().replace('"Bearer {token}"', '"Bearer {tokn}"'))
     with pytest.raises(UsageError, match="tokn"):
         plan("noisy-neighbour", target=target)
+
+
+@pytest.mark.parametrize("deployment", ["compose", "external", "kubernetes"])
+def test_a_deployment_without_a_driver_is_refused_at_its_place(deployment, tmp_path):
+    target = tmp_path / "target.yaml"
+    target.write_text(f"deployment: {deployment}\n" + sample_target().read_text())
+    with pytest.raises(UsageError, match=f"target.yaml:1:13: the deployment '{deployment}' is not available"):
+        plan("noisy-neighbour", target=target)
+
+
+def test_what_is_deployed_locally_may_say_so(tmp_path):
+    target = tmp_path / "target.yaml"
+    target.write_text("deployment: local\n" + sample_target().read_text())
+    assert plan("noisy-neighbour", target=target) == plan("noisy-neighbour")
+
+
+@pytest.mark.parametrize("lacking", list(Capability))
+def test_a_fault_that_the_driver_cannot_make_is_refused_with_both_named(lacking, monkeypatch):
+    local = DRIVERS[Deployment.LOCAL]
+    poorer = replace(local, capabilities=local.capabilities - {lacking})
+    monkeypatch.setattr(planning, "kind_of", lambda _target: poorer)
+    refused = [path.stem for path in all_scenarios() if (why := refusal_of(path.stem)) and check_text(why, lacking)]
+    needing = [path.stem for path in all_scenarios() if needs(path.stem, lacking)]
+    assert refused == needing
+
+
+def refusal_of(name):
+    try:
+        plan(name)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def check_text(why, lacking):
+    return f"needs {lacking.value!r}, which the driver 'local' does not have" in why
+
+
+def needs(name, capability):
+    head = read_scenario_head(find_scenario(name))
+    return any(capability in needs_of(fault) for fault in head.faults)
+
+
+def test_the_local_driver_can_make_every_fault_that_is_available():
+    missing = {kind: [need for need in needs if need not in CAPABILITIES] for kind, needs in NEEDS.items()}
+    assert {kind for kind, lacks in missing.items() if lacks} == {"clock_shift", "disk_full"}
+    assert set(NEEDS) == set(CATALOGUE) - {"surge"}

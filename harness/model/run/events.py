@@ -29,7 +29,7 @@ class Kind(Enum):
     DEADLINE_EXCEEDED = "deadline.exceeded"  # service, tenant, trace_id
     RATE_LIMITED = "rate_limit.refused"  # service, tenant, trace_id
     PROCESS_STARTED = "process.started"  # service, pid
-    PROCESS_EXITED = "process.exited"  # service, pid, code, expected
+    PROCESS_EXITED = "process.exited"  # service, pid, code (null: known to its supervisor alone), expected
     LOAD_STARTED = "load.started"  # pid
     LOAD_ENDED = "load.ended"  # arrivals, sent, late, dropped, code; error_answers and, of these, untraceable
     TELEMETRY_LOST = "telemetry.lost"  # what, count
