@@ -13,6 +13,7 @@ from harness.model.errors import ExitCode, HarnessError
 
 _COMMANDS: Mapping[str, str] = {
     "run": "harness.cli.run:run",
+    "prove": "harness.cli.prove:prove",
     "list": "harness.cli.inspect:list_scenarios",
     "plan": "harness.cli.inspect:plan",
     "faults": "harness.cli.faults:list_faults",

@@ -26,7 +26,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     """
     path = find_scenario(name)
     head = read_scenario_head(path)
-    resolved = load_runnable_target(_target_path(path, head, target))
+    resolved = load_runnable_target(target_path(path, head, target))
     check_placeholders(resolved)
     scenario = load_scenario(path, resolved)
     phases = _phases(scenario, quick=quick)
@@ -52,7 +52,7 @@ def load_runnable_target(path: Path) -> Target:
     return target
 
 
-def _target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) -> Path:
+def target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) -> Path:
     if asked is not None:
         return asked
     return scenario_path.parent / scenario.target if scenario.target else sample_target()
