@@ -20,7 +20,7 @@ from harness.faults.schedule import FaultSchedule
 from harness.load.job import ClockAnchor, LoadJob
 from harness.load.process import LoadProcess
 from harness.model.errors import HarnessError, RollbackError, TargetError
-from harness.model.files.faults import HTTP_KINDS
+from harness.model.files.fault_kinds.row import Place
 from harness.model.files.scenario import Phase
 from harness.model.result.finding import How
 from harness.model.run.clock import NS_PER_S
@@ -154,7 +154,9 @@ async def _run(session: Session, interruption: Interruption, on_progress: Progre
 
 def _links_looked_into(plan: Plan) -> set[str]:
     """Only where a fault is about single requests: everywhere else the bytes pass as they are, at less cost."""
-    return {fault.link for fault in plan.scenario.faults if fault.link is not None and fault.kind in HTTP_KINDS}
+    return {
+        fault.link for fault in plan.scenario.faults if fault.link is not None and fault.declared.place is Place.REQUEST
+    }
 
 
 def _load_job(session: Session, driver: LocalDriver, start_ns: int) -> LoadJob:

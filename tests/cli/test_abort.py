@@ -50,7 +50,9 @@ def test_the_catalogue_has_every_kind_that_a_scenario_can_ask_for(capsys):
     rows = json.loads(capsys.readouterr().out)
     assert sorted(row["name"] for row in rows) == sorted(KINDS)
     for row in rows:
-        assert all(row[field] for field in ("place", "does", "example", "felt", "undone", "platforms", "parameters"))
+        assert all(
+            row[field] for field in ("place", "does", "example", "observed", "rolled_back", "platforms", "parameters")
+        )
         assert row["available"] is (row["why_not"] == "")
 
 

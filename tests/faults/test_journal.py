@@ -7,15 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.faults.safety.journal import (
-    FolderMade,
-    Journal,
-    LinkDown,
-    ProcessMade,
-    RunMark,
-    ToxicPlaced,
-    outstanding,
-)
+from harness.faults.kinds.link_acts import LinkDown, ToxicPlaced
+from harness.faults.safety.acts import FolderMade, ProcessMade, RunMark
+from harness.faults.safety.journal import Journal, outstanding
 
 ACTS = [
     RunMark("run-1", "77:1.25", "/runs/run-1", 5, 6, "/state/run-1.json"),

@@ -175,7 +175,7 @@ def test_it_says_why_it_is_not_available(monkeypatch):
 def test_without_nft_nothing_is_journalled(safety, proxy, monkeypatch):
     monkeypatch.setattr(kernel_acts, "find_nft", lambda: None)
     injector = make(fault(**LOSS), api=proxy.api, safety=safety)
-    with pytest.raises(HarnessError, match="packet_loss is not to be had here"):
+    with pytest.raises(HarnessError, match="packet_loss is not available on this machine"):
         injector.apply()
     assert [entry for entry in outstanding(safety.journal_path) if isinstance(entry.act, TableMade)] == []
 

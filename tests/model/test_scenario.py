@@ -284,8 +284,8 @@ def test_proofs_are_sets_switched_off_together_and_further_ones(tmp_path, target
         ("{kill: true}", "kill needs a service such as 'orders'"),
         ("{service: orders, drop_index: x}", "drop_index needs a database, and orders is none"),
         (
-            "{link: orders -> orders-db, hang: true}",
-            "hang looks at single HTTP requests, and this link speaks postgres",
+            "{link: orders -> orders-db, black_hole: true}",
+            "black_hole looks at single HTTP requests, and this link speaks postgres",
         ),
         (
             "{link: payments -> provider-a, bandwidth: 1, scope: {tenant: acme}}",

@@ -12,6 +12,7 @@ from harness.faults.kinds.places import Places
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
+from harness.model.files.fault_specs import Poison
 from harness.model.files.faults import Fault
 
 _APPLY_LIMIT_S = 3.0
@@ -30,7 +31,7 @@ class PoisonFault(StandingFault):
         super().__init__(safety)
         assert fault.poison is not None
         assert fault.service is not None
-        self._poison = fault.poison
+        self._poison: Poison = fault.poison
         self._service = fault.service
         self._name = name
         self._address = urlsplit(places.url_at(fault.service, "/")).netloc

@@ -9,7 +9,8 @@ from harness.faults.kinds.places import Places
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
-from harness.model.files.faults import Fault, FlagFlip
+from harness.model.files.fault_specs import FlagFlip
+from harness.model.files.faults import Fault
 from harness.model.files.target import Flags
 
 

@@ -18,9 +18,6 @@ _COUNTED = re.compile(r"counter packets (\d+)")
 _BURST_BYTES = 256 * 1024
 """Loopback carries segments of up to 64 kB: a smaller burst would let none of them through."""
 
-LOSS_SAMPLE = "numgen random mod 10000 < 1 counter drop"
-RATE_SAMPLE = "limit rate over 1000 bytes/second burst 65536 bytes counter drop"
-
 
 class KernelFault(StandingFault):
     """The kernel drops packets of a link: so many of them at random, or those beyond a rate.
@@ -44,8 +41,10 @@ class KernelFault(StandingFault):
         """Find the link's port, journal, make the table."""
         verdict = verdict_of(self._fault)
         if why := why_missing(verdict):
-            msg = f"{self._name}: {self._fault.kind} is not to be had here: {why}"
-            raise HarnessError(msg, hint="`harness faults` tells what is; a latency or bandwidth toxic needs no kernel")
+            msg = f"{self._name}: {self._fault.kind} is not available on this machine: {why}"
+            raise HarnessError(
+                msg, hint="`harness faults` lists what is available; a latency or bandwidth toxic needs no kernel"
+            )
         port = self._port()
         self._write(TableMade(self._name, self._link, self._table))
         try:

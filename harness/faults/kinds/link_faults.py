@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.link_acts import LinkDown, ToxicPlaced
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
 from harness.faults.proxy.toxiproxy_client import Toxic, ToxiproxyClient
-from harness.faults.safety.journal import Entry, LinkDown, ToxicPlaced
+from harness.faults.safety.journal import Entry
 from harness.faults.safety.safety import Safety, Token
 from harness.faults.safety.undo import undo_faults
 from harness.model.errors import HarnessError

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import psutil
@@ -12,6 +13,7 @@ import psutil
 from harness.faults.safety.acts import FaultAct
 from harness.faults.safety.endings import end_processes
 from harness.faults.safety.marked import Identity
+from harness.faults.safety.ours import identities_problem
 
 _POLL_S = 0.02
 
@@ -42,6 +44,10 @@ class ProcessesKilled(FaultAct):
         """The service."""
         return self.service
 
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the names of the processes."""
+        return identities_problem(self.processes)
+
     def heal(self, deadline_s: float) -> str:  # noqa: ARG002
         """Nothing of it is left but the absence of what was killed."""
         return ""
@@ -63,6 +69,10 @@ class ProcessesPaused(FaultAct):
     def place(self) -> str:
         """The service."""
         return self.service
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the names of the processes."""
+        return identities_problem(self.processes)
 
     def heal(self, deadline_s: float) -> str:
         """Continue each; a process that is gone is stopped no more."""
@@ -104,6 +114,12 @@ class LimitLowered(FaultAct):
         """The service."""
         return self.service
 
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the name of the process, and at what is limited."""
+        if self.resource not in (psutil.RLIMIT_AS, psutil.RLIMIT_NOFILE) or min(self.soft, self.hard) < -1:
+            return f"limit {self.resource} of {self.soft} and {self.hard} is not ours"
+        return identities_problem(self.process)
+
     def heal(self, deadline_s: float) -> str:  # noqa: ARG002
         """Raise it again."""
         for process in identified(self.process):
@@ -135,6 +151,10 @@ class HelperStarted(FaultAct):
     def place(self) -> str:
         """The service."""
         return self.service
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the names of the processes."""
+        return identities_problem(self.processes)
 
     def heal(self, deadline_s: float) -> str:
         """Kill them; what they held is given back by the kernel and by PostgreSQL."""

@@ -111,7 +111,7 @@ class PauseFault(_ServiceFault):
         self._take_hold(len(processes))
 
 
-class CpuHogFault(_ServiceFault):
+class CpuStressFault(_ServiceFault):
     """Busy processes on the machine's cores, which everything on this machine feels, the service among them.
 
     Felt: they use CPU time. Undone: they are killed, and gone.
@@ -119,18 +119,18 @@ class CpuHogFault(_ServiceFault):
 
     def apply(self) -> None:
         """Start them; each carries the run's mark, so that it is found even if it was never journalled."""
-        assert self._fault.cpu_hog is not None
+        assert self._fault.cpu_stress is not None
         self._processes()
         command = [sys.executable, "-c", "while True: pass"]
         started = [
             subprocess.Popen(command, env=dict(self._safety.marker), start_new_session=True)
-            for _ in range(self._fault.cpu_hog.workers)
+            for _ in range(self._fault.cpu_stress.workers)
         ]
         self._write(HelperStarted(self._name, self._service, written([psutil.Process(p.pid) for p in started])))
         self._take_hold(len(started))
 
 
-class CeilingFault(_ServiceFault):
+class LimitFault(_ServiceFault):
     """A lower limit on memory (address space) or on open files and sockets, for the processes that run now.
 
     What a process holds already stays with it; what it asks for from now on is refused. Felt: the limit stands in the
@@ -154,10 +154,10 @@ class CeilingFault(_ServiceFault):
         self._take_hold(len(processes))
 
     def _asked(self) -> tuple[int, int]:
-        if self._fault.memory_ceiling is not None:
-            return psutil.RLIMIT_AS, self._fault.memory_ceiling.limit
-        assert self._fault.descriptor_ceiling is not None
-        return psutil.RLIMIT_NOFILE, self._fault.descriptor_ceiling.limit
+        if self._fault.memory_limit is not None:
+            return psutil.RLIMIT_AS, self._fault.memory_limit.limit
+        assert self._fault.fd_limit is not None
+        return psutil.RLIMIT_NOFILE, self._fault.fd_limit.limit
 
 
 def _until(holds: Callable[[], bool], limit_s: float = _GONE_LIMIT_S) -> None:

@@ -1,6 +1,7 @@
 """Which processes belong to which run: each carries its run and its owner in its environment, whatever happens."""
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import psutil
 RUN_VARIABLE = "HARNESS_RUN"
 OWNER_VARIABLE = "HARNESS_OWNER"
 
+_HIGHEST_PID = 2**31 - 1
 _SAME_START_S = 1.5
 """Creation times come from the boot time, which a step of the wall clock moves a little."""
 
@@ -34,9 +36,10 @@ class Identity:
         """Read what `str` writes; None for anything else."""
         pid, _, created = text.partition(":")
         try:
-            return cls(int(pid), float(created))
+            found = cls(int(pid), float(created))
         except ValueError:
             return None
+        return found if 0 < found.pid <= _HIGHEST_PID and math.isfinite(found.created_s) else None
 
     def __str__(self) -> str:
         return f"{self.pid}:{self.created_s:.2f}"

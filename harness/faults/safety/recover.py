@@ -9,11 +9,12 @@ from pathlib import Path
 
 import psutil
 
+from harness.faults.safety.acts import RunMark
 from harness.faults.safety.endings import end_processes
-from harness.faults.safety.journal import RunMark, outstanding
+from harness.faults.safety.journal import outstanding
 from harness.faults.safety.logbook import Logbook, describe
 from harness.faults.safety.marked import Identity, Marked, marked_processes
-from harness.faults.safety.registry import Registered, registered
+from harness.faults.safety.registry import Registered, registered, unreadable
 from harness.faults.safety.undo import MARKED_POLITE_S, Undone, undo_all
 from harness.model.run.clock import SteadyClock
 
@@ -41,7 +42,7 @@ def recover(*, force: bool = False) -> RecoverReport:
 
     A run whose reaper still works is waited for, some seconds at most. Running it twice is harmless.
     """
-    report = RecoverReport()
+    report = RecoverReport(failed=[*unreadable()])
     for path, run in registered():
         if run.harness_lives and not force:
             report.live.append(f"{run.run_id} (pid {run.pid})")
@@ -55,7 +56,7 @@ def leftovers() -> list[str]:
     """Return what `recover` would undo, without touching anything."""
     dead = [run for _, run in registered() if not run.harness_lives and not run.reaper_lives]
     acts = [entry.act for run in dead for entry in outstanding(Path(run.journal))]
-    left = [describe(act) for act in acts if not isinstance(act, RunMark)]
+    left = [*unreadable(), *(describe(act) for act in acts if not isinstance(act, RunMark))]
     known = {act.pid for act in acts if hasattr(act, "pid")}
     return left + [_describe_orphan(marked) for marked in _orphans() if marked.process.pid not in known]
 
@@ -65,6 +66,9 @@ def _recover_run(path: Path, run: Registered, report: RecoverReport, *, force: b
         _end(run.harness)
     _wait_for_reaper(run)
     journal = Path(run.journal)
+    if not journal.exists():
+        report.failed.append(f"{run.run_id}: {_without_journal(path, journal)}")
+        return
     left = outstanding(journal)
     report.found += [f"{run.run_id}: {describe(entry.act)}" for entry in left if not isinstance(entry.act, RunMark)]
     logbook = Logbook(journal, by="recover", clock=SteadyClock())
@@ -72,12 +76,20 @@ def _recover_run(path: Path, run: Registered, report: RecoverReport, *, force: b
         path.unlink(missing_ok=True)
 
 
+def _without_journal(record: Path, journal: Path) -> str:
+    return (
+        f"its undo journal {journal} is gone, so what it may have left is not known: "
+        f"look at its services and proxies, then remove {record}"
+    )
+
+
 def _noted(done: Iterable[Undone], run: Registered, report: RecoverReport) -> Iterator[Undone]:
     for undone in done:
         if not undone.confirmed:
             report.failed.append(f"{run.run_id}: {undone.cause}")
         elif not isinstance(undone.entry.act, RunMark):
-            report.undone.append(f"{run.run_id}: {describe(undone.entry.act)}")
+            note = f" ({undone.note})" if undone.note else ""
+            report.undone.append(f"{run.run_id}: {describe(undone.entry.act)}{note}")
         yield undone
 
 
@@ -108,7 +120,7 @@ def _end_orphans(report: RecoverReport) -> None:
 
 
 def _orphans() -> Iterator[Marked]:
-    """Yield orphans; those of a run whose reaper is at work are its business."""
+    """Yield orphans; those of a run whose reaper works are left to it."""
     reaped = {run.run_id for _, run in registered() if run.reaper_lives}
     return (marked for marked in marked_processes() if marked.is_orphan and marked.run_id not in reaped)
 

@@ -141,6 +141,8 @@ def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
     for part in location:
         current = _step_into(_without_none(current), part)
     current = _without_none(current)
+    if keys := getattr(current, "known_keys", None):
+        return list(keys())
     return [field.alias or name for name, field in current.model_fields.items()] if _is_model(current) else []
 
 
