@@ -3,7 +3,6 @@
 import json
 import threading
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,15 +89,6 @@ def test_junk_is_passed_over(tmp_path_factory, junk):
     path = tmp_path_factory.mktemp("junk") / "undo.jsonl"
     path.write_bytes(junk)
     assert isinstance(outstanding(path), list)
-
-
-@pytest.mark.parametrize(
-    "line",
-    ['{"number": 1, "what": "magic"}', '{"number": 1, "what": "folder"}', '{"what": "folder", "path": "x"}', "[]", "7"],
-)
-def test_a_line_of_another_version_is_passed_over(tmp_path, line):
-    (tmp_path / "undo.jsonl").write_text(line + "\n")
-    assert outstanding(tmp_path / "undo.jsonl") == []
 
 
 def test_threads_get_different_numbers(tmp_path):

@@ -14,6 +14,8 @@ import pytest
 from harness.faults.kinds import kernel_acts
 from harness.faults.kinds.injector import UNKNOWN
 from harness.faults.kinds.kernel_acts import (
+    LOSS_SAMPLE,
+    RATE_SAMPLE,
     TABLE_PREFIX,
     PacketFilterError,
     TableMade,
@@ -22,7 +24,6 @@ from harness.faults.kinds.kernel_acts import (
     rules,
     why_missing,
 )
-from harness.faults.kinds.kernel_faults import LOSS_SAMPLE, RATE_SAMPLE
 from harness.faults.safety.journal import outstanding
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError

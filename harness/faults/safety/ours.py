@@ -36,12 +36,12 @@ def record_problem(path: str, run_id: str) -> str:
         return ""
     if record.suffix != ".json":
         return f"{path} is not ours: it is no registration of a run"
-    if not record.exists() and not record.is_symlink():
-        return ""
     if why := _place_problem(record, None):
         return why
     try:
         held = json.loads(record.read_bytes())
+    except FileNotFoundError:
+        return ""
     except (OSError, ValueError, RecursionError):
         return f"{path} is not ours: it cannot be read as the registration of a run"
     if not isinstance(held, dict) or held.get("run_id", run_id) != run_id:
