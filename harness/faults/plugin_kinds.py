@@ -27,6 +27,6 @@ def describe(point: EntryPoint) -> str:
 def _loaded(point: EntryPoint) -> object:
     try:
         found = point.load()
-    except Exception as problem:  # noqa: BLE001  a plugin may raise anything
+    except (Exception, SystemExit) as problem:  # noqa: BLE001  a plugin may raise anything
         return problem
     return found if isinstance(found, FaultKind) else TypeError(f"it is a {type(found).__name__}, not a FaultKind")

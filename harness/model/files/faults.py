@@ -130,6 +130,13 @@ class _AnyFault(Spec):
         """Return the keys that a fault can have, those of plugins included."""
         return [*cls.model_fields, *(kind.name for kind in added_kinds() if kind.name not in cls.model_fields)]
 
+    @classmethod
+    def annotation_of(cls, key: str | int) -> Any:
+        """Return the type of what stands under *key*, also under an old name or that of a plugin's kind."""
+        fields = (_extended(added_kinds()) if added_kinds() else Fault).model_fields
+        found = fields.get(old_names(every_kind().values()).get(str(key), str(key)))
+        return found.annotation if found else None
+
     # -- kinds that plugins add ----------------------------------------------------------------------------------------
 
     @model_validator(mode="wrap")

@@ -147,6 +147,8 @@ def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
 
 
 def _step_into(annotation: Any, part: str | int) -> Any:
+    if inner := getattr(annotation, "annotation_of", None):
+        return inner(part)
     if _is_model(annotation):
         return next((f.annotation for n, f in annotation.model_fields.items() if part in (n, f.alias)), None)
     arguments = getattr(annotation, "__args__", ())
