@@ -22,8 +22,8 @@ _FELT_LIMIT_S = 1.0
 class PoisonFault(StandingFault):
     """Messages with a body of our choice in a subject of a NATS stream.
 
-    Confirmed: the stream acknowledged each. Felt: the broker counts how often they were delivered to a consumer.
-    Undone: the stream holds none of them any more, so none is delivered again; copies that the target itself made, in a
+    Confirmed: the stream acknowledged each. Observed: the broker counts how often they were delivered to a consumer.
+    Rolled back: the stream no longer holds any of them, so none is delivered again; copies that the target itself made, in a
     dead letter stream for instance, are the target's own.
     """
 
@@ -82,5 +82,5 @@ class PoisonFault(StandingFault):
             return await deliveries(stream, self._act.stream, published)
 
     def lifted_by(self) -> str:
-        """Look into the journal; that a message is gone from the stream is no lifting: it may have been digested."""
+        """Look into the journal; a message that is gone from the stream may have been consumed."""
         return next((by for token, _ in self._written if (by := self._safety.lifted_by(token))), "")

@@ -20,8 +20,8 @@ _RULES = {"respond": "answer", "black_hole": "hang"}
 class RequestFault(StandingFault):
     """A rule in the proxy of a link.
 
-    Felt: the proxy counts every request that the rule touched. Undone: the rule is removed, and the proxy lists it no
-    more; what it held goes on at once.
+    Observed: the proxy counts every request that the rule touched. Rolled back: the rule is removed, and the
+    proxy no longer lists it; the requests that it held continue at once.
     """
 
     def __init__(self, fault: Fault, *, name: str, api: str, safety: Safety) -> None:

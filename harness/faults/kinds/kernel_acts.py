@@ -30,7 +30,7 @@ class PacketFilterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TableMade(FaultAct):
-    """A table of ours in the packet filter that drops packets of one link."""
+    """A table in the packet filter, under a name of our pattern, that drops packets of one link."""
 
     what: ClassVar[str] = "table"
     link: str

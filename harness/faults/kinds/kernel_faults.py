@@ -20,11 +20,11 @@ _BURST_BYTES = 256 * 1024
 
 
 class KernelFault(StandingFault):
-    """The kernel drops packets of a link: so many of them at random, or those beyond a rate.
+    """The kernel drops packets of a link: a share of them at random, or those beyond a rate.
 
     Both ways between callers and the fault proxy, which stands for the callee. A rate polices: what exceeds it is
-    dropped, and TCP slows down to about that rate. Felt: the kernel counts what it dropped. Undone: the kernel knows
-    the table no more. Loss is not drawn from the seed: the kernel has its own dice.
+    dropped, and TCP slows down to about that rate. Observed: the kernel counts what it dropped. Rolled
+    back: the kernel no longer has the table. Loss is not drawn from the seed: the kernel has its own dice.
     """
 
     def __init__(self, fault: Fault, *, name: str, api: str, safety: Safety) -> None:

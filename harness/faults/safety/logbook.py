@@ -39,7 +39,7 @@ class Logbook:
         return confirmed
 
     def write_lifted(self, done: Iterable[Undone]) -> None:
-        """Write down faults that were rolled back for now; each is told of once."""
+        """Write down faults that were rolled back for now; each is reported once."""
         for undone in done:
             if event := event_of(undone, self._clock, by=self._by):
                 self._append(event)
@@ -64,10 +64,10 @@ class Logbook:
 
 
 def event_of(undone: Undone, clock: Clock, *, by: str) -> Event | None:
-    """Return the event that tells of an undo; a folder or a run is only worth one when something is left."""
+    """Return the event for an undo; a folder or a run has one only when something is left."""
     act, now_ns = undone.entry.act, clock.now_ns()
     if undone.entry.lifted and undone.confirmed:
-        return None  # told of when it was lifted
+        return None  # reported when it was lifted
     if isinstance(act, FaultAct):
         return Event(now_ns, *_of_fault(act, undone.cause, by))
     if undone.cause:

@@ -109,7 +109,7 @@ def _wait_for_reaper(run: Registered) -> None:
 
 
 def _end_orphans(report: RecoverReport) -> None:
-    """End what carries the mark of a run whose harness is no more, also where no journal tells of it."""
+    """End what carries the mark of a run whose harness is no more, also where no journal names it."""
     orphans = list(_orphans())
     asked = [(marked.process, signal.SIGINT) for marked in orphans]
     left = {process.pid for process in end_processes(asked, polite_s=MARKED_POLITE_S)}

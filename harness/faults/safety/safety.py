@@ -28,7 +28,7 @@ _DISMISS_LIMIT_S = 8.0
 
 
 class Safety:
-    """Everything that a run starts or breaks is told here first.
+    """Everything that a run starts or breaks is written down here first.
 
     From `start` until `dismiss` a reaper watches: if this process dies it undoes everything, if it hangs (stopped, or
     its event loop stuck) for *lease_s* it rolls the faults back. Methods may be called from any thread.
@@ -97,7 +97,7 @@ class Safety:
         self._register(reaper=str(identity))
         self._note("the reaper had died; a new one watches")
 
-    # -- told before it is done (faults, folders) or right after (processes: they carry the mark) ----------------------
+    # -- written before it is done (faults, folders) or right after (processes: they carry the mark) -------------------
 
     def write(self, act: Act) -> Token:
         """Write down what is about to be done. HarnessError if that is impossible: then it must not be done.
@@ -131,7 +131,7 @@ class Safety:
         return self.write(FolderMade(str(path)))
 
     def proxy(self, api: str) -> None:
-        """Renew the lease of the embedded proxy at *api* as well: it then heals by itself when all else is dead."""
+        """Renew the lease of the embedded proxy at *api* as well: it then drops its faults by itself when all else is dead."""
         self._heartbeat.renew_also(api)
 
     def done(self, token: Token) -> None:

@@ -124,7 +124,7 @@ def _remove_folders(entries: Sequence[Entry]) -> list[Undone]:
 
 
 def _remove(folder: Path) -> str:
-    """Remove a folder of ours; return why it is still there."""
+    """Remove a folder; return why it is still there."""
     for _ in range(_TRIES):  # a dying database may still write into it
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
