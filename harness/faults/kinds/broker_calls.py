@@ -1,4 +1,4 @@
-"""The few questions that faults in a NATS broker need: which of our messages does its stream hold, who got them, remove them."""
+"""The few calls that faults in a NATS broker need: which of our messages its stream holds, who got them, their removal."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -23,8 +23,8 @@ class PoisonFault(StandingFault):
     """Messages with a body of our choice in a subject of a NATS stream.
 
     Confirmed: the stream acknowledged each. Observed: the broker counts how often they were delivered to a consumer.
-    Rolled back: the stream no longer holds any of them, so none is delivered again; copies that the target itself made, in a
-    dead letter stream for instance, are the target's own.
+    Rolled back: the stream no longer holds any of them, so none is delivered again; copies that the target itself
+    made, in a dead letter stream for instance, are the target's own.
     """
 
     def __init__(self, fault: Fault, *, name: str, places: Places, safety: Safety) -> None:

@@ -1,7 +1,7 @@
 """Faults inside a PostgreSQL server: an index gone, a table locked, no connection free, sessions ended.
 
-What needs a session that stays open runs in a helper process (`database_helper.py`), which dies with the fault: PostgreSQL then
-gives back all that it held, whoever is there to see it.
+What needs a session that stays open runs in a helper process (`database_helper.py`), which dies with the
+fault: PostgreSQL then releases all that it held.
 """
 
 import asyncio
@@ -44,7 +44,8 @@ class _DatabaseFault(StandingFault):
 class DropIndexFault(_DatabaseFault):
     """An index is dropped; a primary key or unique constraint goes with its index.
 
-    Observed: the table that lost it is scanned in full. Rolled back: the index is made again from its own definition, and there.
+    Observed: the table that lost it is scanned in full. Rolled back: the index is made again from its
+    own definition, and is there.
     """
 
     _scans_before = 0

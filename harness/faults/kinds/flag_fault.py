@@ -17,7 +17,8 @@ from harness.model.files.target import Flags
 class FlagFault(StandingFault):
     """A flag has another value.
 
-    Observed: the flag's own service says that it holds it. Rolled back: the value from before is written back, and read.
+    Observed: the flag's own service says that it holds it. Rolled back: the value from before is written back, and
+    read.
     """
 
     def __init__(self, fault: Fault, *, name: str, places: Places, flags: Flags, safety: Safety) -> None:

@@ -90,7 +90,7 @@ class Injector(Protocol):
         ...
 
     def settle(self) -> None:
-        """Strike a confirmed undo from the journal, once it was reported: after a kill it is reported twice, never not at all."""
+        """Strike a confirmed undo from the journal, once it was reported: a kill repeats a report, and loses none."""
         ...
 
     def lifted_by(self) -> str:

@@ -131,7 +131,7 @@ class Safety:
         return self.write(FolderMade(str(path)))
 
     def proxy(self, api: str) -> None:
-        """Renew the lease of the embedded proxy at *api* as well: it then drops its faults by itself when all else is dead."""
+        """Renew the lease of the embedded proxy at *api* as well: it drops its faults when all else is dead."""
         self._heartbeat.renew_also(api)
 
     def done(self, token: Token) -> None:
