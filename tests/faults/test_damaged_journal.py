@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import pytest
@@ -402,3 +402,31 @@ def test_one_undo_that_crashes_does_not_stop_the_others(tmp_path, monkeypatch):
         1: "its undo failed: ZeroDivisionError: division by zero",
     }
     assert not folder.exists()
+
+
+def test_a_name_that_no_file_can_have_does_not_stop_the_others(tmp_path):
+    folder = tmp_path / "harness-data-1"
+    folder.mkdir()
+    endless = FolderMade("/tmp/harness-" + "x" * 5_000)
+    done = list(undo_all([Entry(1, endless), Entry(0, FolderMade(str(folder)))]))
+    assert {undone.entry.number: undone.confirmed for undone in done} == {0: True, 1: False}
+    assert not folder.exists()
+
+
+def test_a_journal_that_names_a_run_which_lives_ends_none_of_its_processes(dead_run):
+    harness = subprocess.Popen(["sleep", "60"])
+    owner = str(Identity.of(harness.pid))
+    member = subprocess.Popen(["sleep", "60"], env={**os.environ, "HARNESS_RUN": "run-l", "HARNESS_OWNER": owner})
+    try:
+        mark = RunMark("run-l", owner, "", 0, 0, "")
+        (undone,) = undo_all([Entry(0, mark)])
+        assert undone.cause == f"run run-l is not ours: its harness (pid {harness.pid}) is alive"
+        process = {**PROCESS, "pid": member.pid, "created_s": Identity.of(member.pid).created_s}
+        path = dead_run(json.dumps({"number": 0, "what": "run", **asdict(mark)}), json.dumps(process))
+        assert recover().failed == [f"run-d: its journal {path} names another run: run run-l"]
+        assert len(list(registered())) == 1
+        assert lives(member.pid)
+    finally:
+        for process in (harness, member):
+            process.kill()
+            process.wait()

@@ -1,4 +1,4 @@
-"""The few calls that faults in a NATS broker need: which of our messages its stream holds, who got them, their removal."""
+"""The few calls that faults in a NATS broker need: which of our messages its stream holds, who got them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -24,7 +24,7 @@ from harness.faults.safety.journal_lines import (
 )
 from harness.model.errors import HarnessError
 
-_LARGEST_BYTES = 64 * 1024 * 1024
+_LARGEST_BYTES = 1024 * 1024 * 1024
 _LONGEST_LINE_BYTES = 1024 * 1024
 
 

@@ -3,15 +3,15 @@
 import contextlib
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from harness.faults.safety.acts import RunMark
+from harness.faults.safety.acts import Act, RunMark
 from harness.faults.safety.endings import end_processes
-from harness.faults.safety.journal import outstanding
+from harness.faults.safety.journal import Entry, outstanding
 from harness.faults.safety.logbook import Logbook, describe
 from harness.faults.safety.marked import Identity, Marked, marked_processes
 from harness.faults.safety.registry import Registered, registered, unreadable
@@ -69,11 +69,30 @@ def _recover_run(path: Path, run: Registered, report: RecoverReport, *, force: b
     if not journal.exists():
         report.failed.append(f"{run.run_id}: {_without_journal(path, journal)}")
         return
-    left = outstanding(journal)
+    left, foreign = _split(outstanding(journal), run)
+    report.failed += foreign
+    if any(_is_alive(entry.act) for entry in outstanding(journal)):
+        return  # what is in it belongs to the run that it names
     report.found += [f"{run.run_id}: {describe(entry.act)}" for entry in left if not isinstance(entry.act, RunMark)]
     logbook = Logbook(journal, by="recover", clock=SteadyClock())
-    if logbook.write(_noted(undo_all(left), run, report)):
+    if logbook.write(_noted(undo_all(left), run, report)) and not foreign:
         path.unlink(missing_ok=True)
+
+
+def _split(entries: Sequence[Entry], run: Registered) -> tuple[list[Entry], list[str]]:
+    """Set aside what says that the journal is that of another run, which may be alive."""
+    foreign = [entry for entry in entries if isinstance(entry.act, RunMark) and not _is_same(entry.act, run)]
+    said = [f"{run.run_id}: its journal {run.journal} names another run: {describe(entry.act)}" for entry in foreign]
+    return [entry for entry in entries if entry not in foreign], said
+
+
+def _is_alive(act: Act) -> bool:
+    owner = Identity.parse(act.owner) if isinstance(act, RunMark) else None
+    return owner is not None and owner.process() is not None
+
+
+def _is_same(mark: RunMark, run: Registered) -> bool:
+    return (mark.run_id, mark.owner) == (run.run_id, run.harness)
 
 
 def _without_journal(record: Path, journal: Path) -> str:

@@ -3,12 +3,14 @@
 faults -> processes -> everything that carries the run's mark -> folders
 """
 
+import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -69,12 +71,17 @@ def undo_all(entries: Sequence[Entry], *, polite_s: float = POLITE_S) -> Iterato
 
 
 def _undo_fault(entry: Entry, deadline_s: float) -> Undone:
-    """Never raise: an act that fails must not keep the others from being undone."""
-    try:
-        if why := entry.problem:
-            return Undone(entry, why)
+    def heal() -> str:
         assert isinstance(entry.act, FaultAct)
-        return Undone(entry, entry.act.heal(deadline_s))
+        return entry.act.heal(deadline_s)
+
+    return _attempt(entry, heal)
+
+
+def _attempt(entry: Entry, undo: Callable[[], str]) -> Undone:
+    """Undo an entry unless it is not ours; never raise, which would keep the others from being undone."""
+    try:
+        return Undone(entry, entry.problem or undo())
     except Exception as problem:  # noqa: BLE001  whatever a value in a damaged journal leads to
         return Undone(entry, f"its undo failed: {type(problem).__name__}: {problem}")
 
@@ -100,12 +107,19 @@ def _end(entries: Sequence[Entry], polite_s: float) -> list[Undone]:
 
 def _end_marked(entries: Sequence[Entry]) -> list[Undone]:
     """End what was started and not yet journalled when the harness died, and what services started themselves."""
-    return [Undone(entry, _end_run(entry.act) or entry.problem) for entry in entries if isinstance(entry.act, RunMark)]
+    runs = [(entry, entry.act) for entry in entries if isinstance(entry.act, RunMark)]
+    ended = [
+        (entry, _attempt(replace(entry, act=replace(act, record="")), partial(_end_run, act))) for entry, act in runs
+    ]
+    return [Undone(entry, undone.cause or entry.problem) for entry, undone in ended]
 
 
 def _end_run(run: RunMark) -> str:
-    if Identity.parse(run.owner) is None:
+    owner = Identity.parse(run.owner)
+    if owner is None:
         return f"{run.owner!r} does not name the harness of {run.run_id}"
+    if owner.process() and owner.pid not in (os.getpid(), os.getppid()):
+        return f"run {run.run_id} is not ours: its harness (pid {owner.pid}) is alive"
     left: list[psutil.Process] = []
     for _ in range(_TRIES):  # a process may have started another while we looked
         found = [marked.process for marked in marked_processes(run.run_id) if str(marked.owner) == run.owner]
@@ -116,11 +130,8 @@ def _end_run(run: RunMark) -> str:
 
 
 def _remove_folders(entries: Sequence[Entry]) -> list[Undone]:
-    return [
-        Undone(entry, entry.problem or _remove(Path(entry.act.path)))
-        for entry in entries
-        if isinstance(entry.act, FolderMade)
-    ]
+    made = [(entry, Path(entry.act.path)) for entry in entries if isinstance(entry.act, FolderMade)]
+    return [_attempt(entry, partial(_remove, folder)) for entry, folder in made]
 
 
 def _remove(folder: Path) -> str:
