@@ -379,3 +379,9 @@ def test_mistakes_below_an_old_name_are_found_where_they_stand(error):
 def test_an_old_name_beside_todays_is_a_mistake(error, both):
     said = error("link: payments -> provider-a\n    latency: 10s", f"{{link: payments -> provider-a, {both}}}")
     assert "unknown key" in said
+
+
+def test_a_fault_of_an_older_recording_is_read_whatever_it_was_stored_with():
+    stored = {"link": "a -> b", "hang": True, "answer": None, "cpu_hog": None, "memory_ceiling": None, "down": False}
+    fault = Fault.model_validate(stored)
+    assert (fault.kind, fault.place) == ("black_hole", "a -> b")

@@ -56,7 +56,7 @@ DATABASES = (
         observed="–",
         rolled_back="–",
         make="harness.faults.kinds.makers:not_available",
-        needs=(Capability.DATABASE_ACCESS, Capability.DISK_QUOTA),
+        needs=(Capability.DISK_QUOTA,),
         missing="harness.faults.kinds.not_available:disk_full",
     ),
 )  # fmt: skip
