@@ -8,7 +8,8 @@ import click
 from harness.cli.conclude import conclude, judge_and_draw
 from harness.model.base import Spec
 from harness.model.errors import UsageError
-from harness.model.files.faults import Fault, deprecations
+from harness.model.files.faults import Fault
+from harness.model.files.old_names import deprecations
 from harness.model.files.scenario import Phase, Scenario, read_scenario_head
 from harness.model.files.schema import json_schema
 from harness.model.files.source import read_yaml

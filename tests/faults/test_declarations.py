@@ -14,7 +14,8 @@ from harness.faults.safety.acts import FaultAct
 from harness.faults.table import BEGIN, table_of, with_table
 from harness.model.files.fault_kinds.declared import BUILT_IN, every_kind, old_names
 from harness.model.files.fault_kinds.row import Option, resolve
-from harness.model.files.faults import Fault, deprecations
+from harness.model.files.faults import Fault
+from harness.model.files.old_names import deprecations
 from harness.model.files.source import read_yaml
 
 ROOT = Path(__file__).parents[2]

@@ -24,10 +24,9 @@ from harness.model.files.fault_kinds.declared import BUILT_IN, added_kinds, ever
 from harness.model.files.fault_kinds.on_links import TOXICS as _TOXICS
 from harness.model.files.fault_kinds.row import FaultKind, Option, Place
 from harness.model.files.fault_specs import Delay, Rate
-from harness.model.files.source import Source
 from harness.model.files.units import Duration, Moment, Share
 
-__all__ = ["HTTP_KINDS", "KINDS", "TOXICS", "Fault", "Rate", "Repeat", "Scope", "deprecations"]
+__all__ = ["HTTP_KINDS", "KINDS", "TOXICS", "Fault", "Rate", "Repeat", "Scope"]
 
 KINDS = tuple(kind.name for kind in BUILT_IN)
 TOXICS = tuple(kind.name for kind in _TOXICS)
@@ -238,16 +237,3 @@ def _with_old_names(handler: GetJsonSchemaHandler, schema: JsonSchemaValue) -> J
         if name in properties:
             properties[old] = {**properties[name], "deprecated": True, "description": f"The old name of {name}."}
     return schema
-
-
-def deprecations(source: Source) -> list[str]:
-    """Return a note for each old name of a fault kind that the scenario in *source* uses, with its position."""
-    old = old_names(every_kind().values())
-    faults = source.data.get("faults") if isinstance(source.data, Mapping) else None
-    return [
-        f"{source.where(('faults', number, key), key=True)}: {key!r} is an old name; write {old[key]!r}"
-        for number, fault in enumerate(faults if isinstance(faults, list) else [])
-        if isinstance(fault, Mapping)
-        for key in fault
-        if key in old
-    ]
