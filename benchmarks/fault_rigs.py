@@ -17,17 +17,21 @@ from typing import Any
 import asyncpg
 import nats
 import psutil
+import yaml
 from nats.js.api import StreamConfig
 
 from harness.drivers.catalogue import driver_for
 from harness.drivers.driver import Setting
 from harness.drivers.ports import free_ports
 from harness.faults.kinds.broker_calls import MARK
-from harness.faults.kinds.kernel_acts import TableMade, has_table, why_missing
-from harness.faults.kinds.kernel_faults import LOSS_SAMPLE
+from harness.faults.kinds.catalogue import why_kind_missing
+from harness.faults.kinds.kernel_acts import TableMade, has_table
 from harness.faults.safety.journal import outstanding
 from harness.faults.safety.safety import Safety
+from harness.model.files.fault_kinds.declared import every_kind
+from harness.model.files.fault_kinds.row import FaultKind
 from harness.model.files.target import Target
+from harness.model.run.capabilities import Capability
 from harness.model.run.clock import SteadyClock
 from tests.faults.conftest import Echo, RealProxy
 from tests.faults.foreign import Foreign
@@ -47,6 +51,11 @@ class Rig:
     left: Callable[[int, Path], Left]
     lapses: bool = False  # the proxy that holds it undoes it by itself
     one_at_a_time: bool = False
+
+    @property
+    def shows(self) -> bool:
+        """True where `left` sees the fault while it is in place."""
+        return self.name not in _NOTHING_TO_SEE
 
 
 class World:
@@ -213,54 +222,71 @@ async def _silent(_: Exception) -> None:
 
 
 def rigs_of(world: World, slots: int) -> tuple[dict[str, Rig], dict[str, str]]:
-    """Return all rigs by name, and why others are not to be had here."""
-    on_link = [
-        Rig(name, {"link": LINK, **fault}, lambda n: _embedded(world, n), lambda n, _: world.proxy(n).toxics(), True)
-        for name, fault in (
-            ("latency", {"latency": "50ms"}),
-            ("bandwidth", {"bandwidth": 1}),
-            ("timeout", {"timeout": "0s", "stream": "upstream"}),
-            ("slicer", {"slicer": 10}),
-        )
-    ]
-    rigs = [
-        *on_link,
-        Rig("down", {"link": LINK, "down": True}, lambda n: _embedded(world, n), lambda n, _: _down(world, n), True),
-        *(_foreign(world, mode) for mode in ("sticky", "stuck")),
-        *(_on_victim(world, name, fault) for name, fault in _ON_VICTIMS.items()),
-        *(_on_database(world, slots, name, fault) for name, fault in _ON_DATABASES.items()),
-        Rig(
+    """Return a rig for each kind of fault that leaves anything to undo, by name; and why others are not available.
+
+    A kind on a link needs no rig of its own: its example says how to apply it, and the proxy what is left.
+    """
+    rigs, absent = {}, {}
+    for kind in every_kind().values():
+        if not kind.acts:
+            continue
+        if why := why_kind_missing(kind):
+            absent[kind.name] = why
+        elif rig := _rig_of(world, slots, kind):
+            rigs[kind.name] = rig
+        else:
+            absent[kind.name] = "it has no rig: add one to benchmarks/fault_rigs.py"
+    return rigs, absent
+
+
+def foreign_rigs(world: World) -> dict[str, Rig]:
+    """Return rigs of a Toxiproxy that is not ours, whose DELETE hangs."""
+    rigs = [_foreign(world, mode) for mode in ("sticky", "stuck")]
+    return {rig.name: rig for rig in rigs}
+
+
+def _rig_of(world: World, slots: int, kind: FaultKind) -> Rig | None:
+    if kind.place.key == "link":
+        return _on_link(world, kind)
+    if kind.name in _ON_VICTIMS:
+        return _on_victim(world, kind.name, _ON_VICTIMS[kind.name])
+    if kind.name in _ON_DATABASES:
+        return _on_database(world, slots, kind.name, _ON_DATABASES[kind.name])
+    others = {
+        "flag": Rig(
             "flag",
             {"flag": {"name": "canary", "value": 100}},
             lambda n: {"url": world.flags(n)[0]},
             lambda n, _: [f"{p}={v}" for p, v in world.flags(n)[1].items() if f"slot-{n}/" in p and v != 5],
         ),
-        Rig(
+        "poison": Rig(
             "poison",
             {"service": "broker", "poison": {"subject": "orders.acme", "count": 2}},
             lambda n: {"url": f"http://{world.broker(n)}"},
             lambda n, _: _poison(world.broker(n)),
         ),
-    ]
-    absent = {}
-    if why := why_missing(LOSS_SAMPLE):
-        absent["packet_loss"] = why
-    else:
-        where = {"packet_loss": "5%"}
-        rigs.append(Rig("packet_loss", {"link": LINK, **where}, lambda n: {"api": world.proxy(n).api}, _tables))
-    for name, how in (("delay", {"delay": "50ms"}), ("hang", {"hang": True}), ("slow_body", {"slow_body": 100})):
-        fault = {"link": LINK, **how}  # the other kinds for single requests are made and undone alike
-        rigs.append(Rig(name, fault, lambda n: _embedded(world, n), lambda n, _: _rules(world, n), True))
-    return {rig.name: rig for rig in rigs}, absent
+    }
+    return others.get(kind.name)
+
+
+def _on_link(world: World, kind: FaultKind) -> Rig:
+    """Apply the example of a kind to the link of a slot's proxy; whatever it placed is listed there."""
+    fault = {**yaml.safe_load("{" + kind.example + "}"), "link": LINK}
+
+    def left(slot: int, run: Path) -> Left:
+        return [*world.proxy(slot).toxics(), *_rules(world, slot), *_down(world, slot), *_tables(run)]
+
+    in_kernel = Capability.PACKET_FILTER in kind.needs  # which knows no lease
+    return Rig(kind.name, fault, lambda slot: _embedded(world, slot), left, lapses=not in_kernel)
 
 
 _ON_VICTIMS: Mapping[str, Mapping[str, Any]] = {
     "kill": {"kill": True},
     "restart": {"restart": True},
     "pause": {"pause": True},
-    "cpu_hog": {"cpu_hog": 1},
-    "memory_ceiling": {"memory_ceiling": "400MB"},
-    "descriptor_ceiling": {"descriptor_ceiling": 40},
+    "cpu_stress": {"cpu_stress": 1},
+    "memory_limit": {"memory_limit": "400MB"},
+    "fd_limit": {"fd_limit": 40},
 }
 _ON_DATABASES: Mapping[str, Mapping[str, Any]] = {
     "drop_index": {"drop_index": "items_by_number"},
@@ -268,6 +294,8 @@ _ON_DATABASES: Mapping[str, Mapping[str, Any]] = {
     "exhaust_connections": {"exhaust_connections": True},
     "terminate_backends": {"terminate_backends": "100ms"},
 }
+_NOTHING_TO_SEE = ("kill", "restart", "cpu_stress", "terminate_backends")
+"""Kinds of which the victim itself shows nothing while they are in place."""
 
 
 def _embedded(world: World, slot: int) -> dict[str, Any]:
@@ -327,7 +355,7 @@ def _poison(address: str) -> Left:
     return ["the broker does not answer"] if left is None else list(left)
 
 
-def _tables(_: int, run: Path) -> Left:
+def _tables(run: Path) -> Left:
     lines = (run / "undo.jsonl").read_text().splitlines() if (run / "undo.jsonl").exists() else []
     made = [json.loads(line) for line in lines if f'"{TableMade.what}"' in line]
     return [entry["table"] for entry in made if "table" in entry and has_table(entry["table"])]

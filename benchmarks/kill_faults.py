@@ -57,7 +57,15 @@ class Trial:
     was_in_place: bool = False
 
 
-def hold(run: str, fault: dict[str, Any], where: dict[str, Any], state: str, say: Connection) -> None:
+def hold(
+    run: str,
+    fault: dict[str, Any],
+    where: dict[str, Any],
+    state: str,
+    say: Connection,
+    lease_s: float = LEASE_S,
+    hold_s: float = HOLD_S,
+) -> None:
     """Be the harness, in a process of its own."""
     import asyncio
 
@@ -66,7 +74,7 @@ def hold(run: str, fault: dict[str, Any], where: dict[str, Any], state: str, say
     os.setsid()
     os.environ["XDG_STATE_HOME"] = state
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-    asyncio.run(hold_fault(Path(run), fault, where, LEASE_S, HOLD_S, say.send))
+    asyncio.run(hold_fault(Path(run), fault, where, lease_s, hold_s, say.send))
 
 
 def recover_now(state: str) -> None:
@@ -74,7 +82,7 @@ def recover_now(state: str) -> None:
     from harness.faults.safety.recover import recover
 
     os.environ["XDG_STATE_HOME"] = state
-    recover()
+    sys.exit(not recover().clean)
 
 
 def try_it(rig: Any, slot: int, killed: Killed, chance: random.Random) -> Trial:
@@ -111,11 +119,12 @@ def try_it(rig: Any, slot: int, killed: Killed, chance: random.Random) -> Trial:
         return replace(trial, was_in_place="applied" in said)
 
 
-def in_a_process(act: Any, state: str) -> None:
-    """Do it in another process, and wait."""
+def in_a_process(act: Any, state: str) -> int | None:
+    """Do it in another process, and wait; return its exit code."""
     process = _CONTEXT.Process(target=act, args=(state,))
     process.start()
     process.join(START_LIMIT_S)
+    return process.exitcode
 
 
 def until_clean(rig: Any, slot: int, run: Path, began_s: float, acts: Any) -> Trial:
@@ -146,7 +155,7 @@ def still_acts(killed: Killed, holder: Any, run: Path, state: Path) -> list[str]
         return []
     if killed is Killed.REAPER:
         return ["the harness"] if holder.is_alive() else []
-    from fault_rigs import unsettled
+    from benchmarks.fault_rigs import unsettled
 
     return [f"the journal holds {what}" for what in unsettled(run)] if any(state.glob("*/*.json")) else []
 
@@ -213,12 +222,13 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    from fault_rigs import World, rigs_of
+    from benchmarks.fault_rigs import World, foreign_rigs, rigs_of
 
     _CONTEXT.set_forkserver_preload(["tests.faults.holder", "harness.faults.safety.recover"])
     world, left = World(), 0
     try:
         rigs, absent = rigs_of(world, options.at_once)
+        rigs |= foreign_rigs(world)
         names = [name for name in options.kinds.split(",") if name] or list(rigs)
         print(_TITLES)
         for name in names:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from harness.evidence.facts import Facts
-from harness.model.files.faults import HTTP_KINDS, Fault, Surge
+from harness.model.files.fault_kinds.row import Place
+from harness.model.files.fault_specs import Surge
+from harness.model.files.faults import Fault
 from harness.model.files.target import Protocol
 from harness.model.result.finding import Cause, Finding, Status, Window
 from harness.model.run.clock import NS_PER_S
@@ -44,7 +46,7 @@ def fault_observed(facts: Facts) -> Iterator[Finding]:
         window = facts.fault_window(number)
         if fault.surge:
             yield _surge_felt(facts, number, fault.surge, window)
-        elif fault.kind in HTTP_KINDS:
+        elif fault.declared.place is Place.REQUEST:
             yield _requests_felt(facts, fault_name(number), fault, window)
         elif fault.link is None:
             yield _place_felt(facts, fault_name(number), fault, window)

@@ -8,6 +8,7 @@ import psutil
 
 from harness.cli.exit_codes import EPILOG
 from harness.faults.safety.abort import PATIENCE_S, Aborted, abort, abortable
+from harness.faults.safety.registry import unreadable
 from harness.model.errors import ExitCode, UsageError
 
 _LEAST_PATIENCE_S = 0.3
@@ -31,9 +32,13 @@ def abort_runs(context: click.Context, run: str | None, keep_running: bool) -> N
     aborted = abort(runs, keep_running=keep_running, patience_s=patience_s)
     for one in aborted:
         _tell(one)
-    if not aborted:
+    unknown = [*unreadable()]
+    for problem in unknown:
+        click.echo(f"NOT undone: {problem}")
+    if not aborted and not unknown:
         click.echo("nothing is live, and no fault is left")
-    context.exit(ExitCode.HELD if all(one.is_clean for one in aborted) else ExitCode.NOT_ROLLED_BACK)
+    is_clean = all(one.is_clean for one in aborted) and not unknown
+    context.exit(ExitCode.HELD if is_clean else ExitCode.NOT_ROLLED_BACK)
 
 
 def _tell(one: Aborted) -> None:

@@ -9,13 +9,15 @@ from harness.cli.conclude import conclude
 from harness.model.base import Spec
 from harness.model.errors import UsageError
 from harness.model.files.faults import Fault
+from harness.model.files.old_names import deprecations
 from harness.model.files.scenario import Phase, Scenario, read_scenario_head
 from harness.model.files.schema import json_schema
+from harness.model.files.source import read_yaml
 from harness.model.files.target import Target
 from harness.model.files.units import format_duration
 from harness.model.run.plan import Plan
 from harness.report.lanes import fault_text
-from harness.runner.library import all_scenarios
+from harness.runner.library import all_scenarios, find_scenario
 from harness.runner.planning import make_plan
 from harness.workflows.judgement import judge_and_draw
 
@@ -55,6 +57,8 @@ def plan(
     """Check a SCENARIO and show what a run of it would do; nothing is started."""
     made = make_plan(scenario, target=target, seed=seed, quick=quick, without=without)
     click.echo(made.model_dump_json(indent=1) if as_json else _describe(made))
+    for note in deprecations(read_yaml(find_scenario(scenario))):
+        click.echo(f"note: {note}", err=True)
 
 
 def _describe(plan: Plan) -> str:

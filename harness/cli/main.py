@@ -30,6 +30,10 @@ _COMMANDS: Mapping[str, str] = {
 """Where each command is. It is imported when it is called: `abort` must not wait for what `report` needs."""
 
 
+_READ_FAULTS = ("run", "list", "plan", "faults", "check", "report", "schema")
+"""Commands that read scenarios or recordings, where a fault may be of a kind that a plugin adds."""
+
+
 class Commands(click.Group):
     """The commands, in the order in which people need them."""
 
@@ -52,7 +56,8 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(package_name="tenant-resilience-harness", prog_name="harness")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Prove that a multi-tenant system contains its failures.
 
     \b
@@ -61,6 +66,8 @@ def cli() -> None:
       harness run payment-provider-hang     start the sample stack, break it, get a verdict and a report
       harness run NAME --without PROTECTION show that the protection is needed
     """
+    if context.invoked_subcommand in _READ_FAULTS:
+        import_module("harness.faults.plugins").load_plugins()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,7 +22,7 @@ from harness.faults.schedule import FaultSchedule
 from harness.load.job import ClockAnchor, LoadJob
 from harness.load.process import LoadProcess
 from harness.model.errors import HarnessError
-from harness.model.files.faults import HTTP_KINDS
+from harness.model.files.fault_kinds.row import Place
 from harness.model.result.finding import How
 from harness.model.run.clock import NS_PER_S
 from harness.model.run.events import Kind
@@ -215,7 +215,7 @@ class _Run:
 def _links_looked_into(plan: Plan) -> frozenset[str]:
     """Only where a fault is about single requests: everywhere else the bytes pass as they are, at less cost."""
     faults = plan.scenario.faults
-    return frozenset(fault.link for fault in faults if fault.link is not None and fault.kind in HTTP_KINDS)
+    return frozenset(f.link for f in faults if f.link is not None and f.declared.place is Place.REQUEST)
 
 
 def _load_job(session: Session, driver: Driver, start_ns: int) -> LoadJob:

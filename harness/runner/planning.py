@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.drivers.catalogue import DriverKind, kind_of, why_unavailable
 from harness.faults.kinds.catalogue import needs_of, why_missing
+from harness.faults.plugins import load_plugins
 from harness.load.placeholders import check_placeholders
 from harness.model.errors import UsageError
 from harness.model.files.scenario import Phase, Phases, Scenario, load_scenario, read_scenario_head
@@ -24,6 +25,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     Raises:
         UsageError: anything in the files or the options that does not fit together, with its position.
     """
+    load_plugins()
     path = find_scenario(name)
     head = read_scenario_head(path)
     resolved = load_runnable_target(target_path(path, head, target))
@@ -59,10 +61,10 @@ def target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) -> 
 
 
 def _check_faults_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
-    """A kind that is not to be had here, or that would start after the quick phases, would never be felt."""
+    """A kind that is not available on this machine, or that would start after the quick phases, would never be felt."""
     for number, fault in enumerate(scenario.faults, 1):
         if why := why_missing(fault):
-            msg = f"{path}: fault {number}: {fault.kind} is not to be had here: {why}"
+            msg = f"{path}: fault {number}: {fault.kind} is not available on this machine: {why}"
             raise UsageError(msg, hint="`harness faults` lists what is")
         if fault.start.latest_s >= phases.fault:
             late = f"fault {number} starts {fault.start.latest_s:g}s into a fault phase of only {phases.fault:g}s"

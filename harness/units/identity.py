@@ -1,10 +1,12 @@
 """Processes by pid and creation time: nothing else with the same pid is ever touched."""
 
 import contextlib
+import math
 from dataclasses import dataclass
 
 import psutil
 
+_HIGHEST_PID = 2**31 - 1
 _SAME_START_S = 1.5
 """Creation times come from the boot time, which a step of the wall clock moves a little."""
 
@@ -29,9 +31,10 @@ class Identity:
         """Read what `str` writes; None for anything else."""
         pid, _, created = text.partition(":")
         try:
-            return cls(int(pid), float(created))
+            found = cls(int(pid), float(created))
         except ValueError:
             return None
+        return found if 0 < found.pid <= _HIGHEST_PID and math.isfinite(found.created_s) else None
 
     def __str__(self) -> str:
         return f"{self.pid}:{self.created_s:.2f}"

@@ -1,6 +1,7 @@
 """`harness abort` and `harness faults` as a user sees them."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import yaml
 from harness.cli.main import _COMMANDS, cli, main
 from harness.faults.kinds.catalogue import CATALOGUE
 from harness.model.files.faults import KINDS, Fault
+from harness.runner.library import find_scenario
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +52,9 @@ def test_the_catalogue_has_every_kind_that_a_scenario_can_ask_for(capsys):
     rows = json.loads(capsys.readouterr().out)
     assert sorted(row["name"] for row in rows) == sorted(KINDS)
     for row in rows:
-        assert all(row[field] for field in ("place", "does", "example", "felt", "undone", "platforms", "parameters"))
+        assert all(
+            row[field] for field in ("place", "does", "example", "observed", "rolled_back", "platforms", "parameters")
+        )
         assert row["available"] is (row["why_not"] == "")
 
 
@@ -75,3 +79,20 @@ def test_one_kind_is_told_in_full(capsys):
 def test_a_misspelt_kind_is_a_usage_error_that_knows_better(capsys):
     assert main(["faults", "latensy"]) == 4
     assert "did you mean 'latency'" in capsys.readouterr().err
+
+
+def test_a_kind_is_found_by_its_old_name_too(capsys):
+    assert main(["faults", "hang"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "'hang' is an old name of 'black_hole'\n"
+    assert said.out.startswith("black_hole: the request never gets an answer")
+
+
+def test_a_plan_notes_an_old_name_and_uses_todays(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    text = find_scenario("payment-provider-hang").read_text()
+    path.write_text(text.replace("    latency: 10s", "    hang: true"))
+    assert main(["plan", str(path)]) == 0
+    said = capsys.readouterr()
+    assert "payments -> provider-a: black_hole" in said.out
+    assert re.search(r"note: .*mine\.yaml:\d+:5: 'hang' is an old name; write 'black_hole'", said.err)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from harness.faults.proxy.proxy_calls import ProxyCalls
+from harness.faults.safety.registry import Registered, register
 from tests.faults.support import HANG_GUARD_S, LINK
 
 
@@ -95,3 +96,21 @@ def proxy() -> Iterator[RealProxy]:
     yield real
     real.stop()
     echo.close()
+
+
+@pytest.fixture
+def dead_run(tmp_path):
+    """Return a function that writes the journal of a run whose harness and reaper are dead."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+
+    def write(*lines, end=b"\n"):
+        path = tmp_path / "undo.jsonl"
+        path.write_bytes(
+            b"\n".join(line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass") for line in lines)
+            + end
+        )
+        register(Registered("run-d", str(tmp_path), str(path), harness=f"{dead.pid}:1.00", reaper=""))
+        return path
+
+    return write

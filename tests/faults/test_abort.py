@@ -10,6 +10,7 @@ import uuid
 
 import pytest
 
+from harness.faults.kinds.link_acts import LinkDown
 from harness.faults.safety.abort import Ending, abort, abortable
 from harness.faults.safety.acts import FaultAct
 from harness.faults.safety.journal import Journal, outstanding
@@ -139,7 +140,7 @@ def test_no_fault_is_placed_after_a_halt(tmp_path):
     journal.mark_halted()
     journal.close()
     with pytest.raises(HarnessError, match="fault-1 is not placed: `harness abort` was called"):
-        safety.link_down("fault-1", api="127.0.0.1:1", proxy=LINK)
+        safety.write(LinkDown("fault-1", "127.0.0.1:1", LINK))
     assert [entry.act for entry in outstanding(safety.journal_path) if isinstance(entry.act, FaultAct)] == []
     folder = tmp_path / "harness-folder"
     safety.folder(folder)  # everything else goes on: the run may

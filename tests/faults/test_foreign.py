@@ -9,8 +9,9 @@ import threading
 
 import pytest
 
+from harness.faults.kinds.link_acts import ToxicPlaced
 from harness.faults.proxy.proxy_calls import ProxyCalls
-from harness.faults.safety.journal import Entry, ToxicPlaced, outstanding
+from harness.faults.safety.journal import Entry, outstanding
 from harness.faults.safety.recover import recover
 from harness.faults.safety.undo import Undone, undo_faults
 from tests.faults.foreign import Foreign

@@ -89,13 +89,14 @@ def test_every_kind_is_placed_as_its_example_says_and_removed(kind, inject, prox
     injector = inject(**{**example, "link": LINK})
     injector.apply()
     assert injector.confirm()
-    assert [rule["action"]["type"] for rule in proxy.calls.rules()] == [kind]
+    called = {"respond": "answer", "black_hole": "hang"}.get(kind, kind)  # by the proxy
+    assert [rule["action"]["type"] for rule in proxy.calls.rules()] == [called]
     assert injector.undo() == ""
     assert (proxy.calls.rules(), injector.confirm()) == ([], False)
 
 
 def test_an_open_connection_feels_it_where_the_scope_fits_and_no_more_when_it_is_gone(inject, caller):
-    injector = inject(answer={"status": 503}, scope=SCOPE)
+    injector = inject(respond={"status": 503}, scope=SCOPE)
     injector.apply()
     assert [ask(caller), ask(caller, "silver"), ask(caller)] == [503, 200, 503]
     felt = injector.felt()
@@ -106,7 +107,7 @@ def test_an_open_connection_feels_it_where_the_scope_fits_and_no_more_when_it_is
 
 
 def test_it_knows_whose_requests_it_hit(inject, caller):
-    injector = inject(answer={"status": 503})
+    injector = inject(respond={"status": 503})
     injector.apply()
     for tenant in ("acme", "acme", "globex"):
         caller.request("GET", "/pay/1", headers={"x-tenant-id": tenant})
@@ -127,12 +128,12 @@ def test_a_latency_with_a_scope_delays_single_requests_and_grows_over_its_ramp(i
 def test_a_link_that_cannot_be_seen_into_takes_no_such_fault(inject, proxy):
     proxy.calls._call("PUT", f"/harness/links/{LINK.replace(' ', '%20')}", {"protocol": "tcp"})
     with pytest.raises(HarnessError, match="cannot see single requests"):
-        inject(hang=True).apply()
+        inject(black_hole=True).apply()
     assert proxy.calls.rules() == []
 
 
 def test_a_rule_that_somebody_else_removed_is_known(inject, proxy):
-    injector = inject(hang=True)
+    injector = inject(black_hole=True)
     injector.apply()
     assert injector.lifted_by() == ""
     proxy.calls.remove_rule("fault-1")

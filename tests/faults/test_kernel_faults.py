@@ -14,6 +14,8 @@ import pytest
 from harness.faults.kinds import kernel_acts
 from harness.faults.kinds.injector import UNKNOWN
 from harness.faults.kinds.kernel_acts import (
+    LOSS_SAMPLE,
+    RATE_SAMPLE,
     TABLE_PREFIX,
     PacketFilterError,
     TableMade,
@@ -22,7 +24,6 @@ from harness.faults.kinds.kernel_acts import (
     rules,
     why_missing,
 )
-from harness.faults.kinds.kernel_faults import LOSS_SAMPLE, RATE_SAMPLE
 from harness.faults.safety.journal import outstanding
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
@@ -175,7 +176,7 @@ def test_it_says_why_it_is_not_available(monkeypatch):
 def test_without_nft_nothing_is_journalled(safety, proxy, monkeypatch):
     monkeypatch.setattr(kernel_acts, "find_nft", lambda: None)
     injector = make(fault(**LOSS), api=proxy.api, safety=safety)
-    with pytest.raises(HarnessError, match="packet_loss is not to be had here"):
+    with pytest.raises(HarnessError, match="packet_loss is not available on this machine"):
         injector.apply()
     assert [entry for entry in outstanding(safety.journal_path) if isinstance(entry.act, TableMade)] == []
 

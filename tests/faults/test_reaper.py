@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from harness.faults.safety.journal import FolderMade, Journal, RunMark, ToxicPlaced, outstanding
+from harness.faults.kinds.link_acts import ToxicPlaced
+from harness.faults.safety.acts import FolderMade, RunMark
+from harness.faults.safety.journal import Journal, outstanding
 from tests.faults.support import HANG_GUARD_S, LINK, events_in, lives, wait_until
 
 

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from harness.faults.kinds.link_acts import ToxicPlaced
 from harness.faults.safety import heartbeat as heartbeat_module
 from harness.faults.safety.journal import outstanding
 from harness.faults.safety.marked import Identity, marked_processes
@@ -70,7 +71,7 @@ def test_dismissing_undoes_what_is_left_and_ends_the_reaper(safety, heard, proxy
         unknown = sleeping({**os.environ, **safety.marker})
         safety.process(child.pid, "orders")
         safety.folder(folder)
-        safety.toxic("fault-1", api=proxy.api, proxy=LINK, toxic="fault-1")
+        safety.write(ToxicPlaced("fault-1", proxy.api, LINK, "fault-1"))
         place(proxy)
         wait_until(lambda: list(marked_processes(safety.marker["HARNESS_RUN"])), "the mark is seen")
         await safety.dismiss()
@@ -112,7 +113,7 @@ def test_a_reaper_that_dies_is_replaced_and_the_new_one_watches(safety, heard):
 def test_a_fault_that_cannot_be_undone_is_a_rollback_error_and_is_remembered(safety, proxy, heard):
     async def run():
         await safety.start()
-        safety.toxic("fault-1", api=proxy.api, proxy=LINK, toxic="fault-1")
+        safety.write(ToxicPlaced("fault-1", proxy.api, LINK, "fault-1"))
         proxy.process.send_signal(signal.SIGSTOP)
         await safety.dismiss()
 
@@ -129,7 +130,7 @@ def test_nothing_may_be_done_when_it_cannot_be_written_down(safety, monkeypatch)
         try:
             with monkeypatch.context() as patch:
                 patch.setattr(os, "write", full_disk)
-                safety.toxic("fault-1", api="127.0.0.1:1", proxy=LINK, toxic="fault-1")
+                safety.write(ToxicPlaced("fault-1", "127.0.0.1:1", LINK, "fault-1"))
         finally:
             await safety.dismiss()
 
@@ -172,7 +173,7 @@ def test_a_stuck_event_loop_loses_its_lease(safety, proxy, heard, monkeypatch):
 
     async def run():
         await safety.start()
-        safety.toxic("fault-1", api=proxy.api, proxy=LINK, toxic="fault-1")
+        safety.write(ToxicPlaced("fault-1", proxy.api, LINK, "fault-1"))
         place(proxy)
         wait_until(lambda: proxy.toxics() == [], "the reaper lifted it")  # blocks the loop on purpose
         await safety.dismiss()
@@ -183,7 +184,7 @@ def test_a_stuck_event_loop_loses_its_lease(safety, proxy, heard, monkeypatch):
 def test_a_busy_event_loop_keeps_its_lease(safety, proxy):
     async def run():
         await safety.start()
-        safety.toxic("fault-1", api=proxy.api, proxy=LINK, toxic="fault-1")
+        safety.write(ToxicPlaced("fault-1", proxy.api, LINK, "fault-1"))
         place(proxy)
         busy_until = asyncio.get_running_loop().time() + LEASE_S * 1.5
         while asyncio.get_running_loop().time() < busy_until:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.safety.journal import Entry, FolderMade, LinkDown, ProcessMade, RunMark, ToxicPlaced
+from harness.faults.kinds.link_acts import LinkDown, ToxicPlaced
+from harness.faults.safety.acts import FolderMade, ProcessMade, RunMark
+from harness.faults.safety.journal import Entry
 from harness.faults.safety.marked import Identity, marker
 from harness.faults.safety.undo import Undone, undo_all, undo_faults
 from tests.faults.support import LINK, lives

@@ -284,8 +284,8 @@ def test_proofs_are_sets_switched_off_together_and_further_ones(tmp_path, target
         ("{kill: true}", "kill needs a service such as 'orders'"),
         ("{service: orders, drop_index: x}", "drop_index needs a database, and orders is none"),
         (
-            "{link: orders -> orders-db, hang: true}",
-            "hang looks at single HTTP requests, and this link speaks postgres",
+            "{link: orders -> orders-db, black_hole: true}",
+            "black_hole looks at single HTTP requests, and this link speaks postgres",
         ),
         (
             "{link: payments -> provider-a, bandwidth: 1, scope: {tenant: acme}}",
@@ -349,3 +349,39 @@ def test_a_random_start_and_repeats_follow_the_seed(tmp_path, target):
     assert [round(b[0] - a[0], 6) for a, b in pairwise(first)] == [2, 2]
     assert 13 <= first[0][0] <= 15
     assert plans[0].fault_window_s(0) == (first[0][0], first[-1][1])
+
+
+OLD_NAMES = {
+    "answer": ("link: payments -> provider-a", "{status: 503}", "respond"),
+    "hang": ("link: payments -> provider-a", "true", "black_hole"),
+    "memory_ceiling": ("service: orders", "80MB", "memory_limit"),
+    "descriptor_ceiling": ("service: orders", "{limit: 40}", "fd_limit"),
+    "cpu_hog": ("service: orders", "2", "cpu_stress"),
+}
+
+
+@pytest.mark.parametrize(("old", "place", "value", "name"), [(old, *told) for old, told in OLD_NAMES.items()])
+def test_an_old_name_of_a_fault_keeps_working_and_is_stored_under_todays(old, place, value, name):
+    fault = Fault.model_validate(yaml.safe_load(f"{{{place}, {old}: {value}}}"))
+    assert fault.kind == name
+    assert fault == Fault.model_validate(yaml.safe_load(f"{{{place}, {name}: {value}}}"))
+    stored = fault.model_dump(mode="json")
+    assert (name in stored, old in stored) == (True, False)
+    assert Fault.model_validate(stored) == fault
+
+
+def test_mistakes_below_an_old_name_are_found_where_they_stand(error):
+    said = error("link: payments -> provider-a\n    latency: 10s", "{link: payments -> provider-a, answer: {statu: 1}}")
+    assert "unknown key 'statu'; did you mean 'status'?" in said
+
+
+@pytest.mark.parametrize("both", ["answer: {status: 500}, respond: {status: 500}", "hang: true, black_hole: true"])
+def test_an_old_name_beside_todays_is_a_mistake(error, both):
+    said = error("link: payments -> provider-a\n    latency: 10s", f"{{link: payments -> provider-a, {both}}}")
+    assert "unknown key" in said
+
+
+def test_a_fault_of_an_older_recording_is_read_whatever_it_was_stored_with():
+    stored = {"link": "a -> b", "hang": True, "answer": None, "cpu_hog": None, "memory_ceiling": None, "down": False}
+    fault = Fault.model_validate(stored)
+    assert (fault.kind, fault.place) == ("black_hole", "a -> b")

@@ -2,9 +2,11 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from harness.faults.safety.acts import FaultAct
+from harness.faults.safety.ours import address_problem
 
 _SHORTEST_S = 0.3
 _LOOK_LIMIT_S = 0.5
@@ -27,6 +29,10 @@ class MessagesPublished(FaultAct):
     def place(self) -> str:
         """Broker and subject."""
         return f"{self.service}, subject {self.subject}"
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the broker's address."""
+        return address_problem(self.address)
 
     def heal(self, deadline_s: float) -> str:
         """Delete what is still in the stream, and look: then nobody gets it again.

@@ -1,4 +1,4 @@
-"""The few questions that faults in a NATS broker need: what of ours does its stream hold, who got it, remove it."""
+"""The few calls that faults in a NATS broker need: which of our messages its stream holds, who got them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +23,7 @@ class BrokerCallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A message of ours in a stream."""
+    """A message in a stream that carries our mark."""
 
     sequence: int
     subject: str

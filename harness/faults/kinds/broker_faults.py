@@ -12,6 +12,7 @@ from harness.faults.kinds.places import Places
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
+from harness.model.files.fault_specs import Poison
 from harness.model.files.faults import Fault
 
 _APPLY_LIMIT_S = 3.0
@@ -21,16 +22,16 @@ _FELT_LIMIT_S = 1.0
 class PoisonFault(StandingFault):
     """Messages with a body of our choice in a subject of a NATS stream.
 
-    Confirmed: the stream acknowledged each. Felt: the broker counts how often they were delivered to a consumer.
-    Undone: the stream holds none of them any more, so none is delivered again; copies that the target itself made, in a
-    dead letter stream for instance, are the target's own.
+    Confirmed: the stream acknowledged each. Observed: the broker counts how often they were delivered to a consumer.
+    Rolled back: the stream no longer holds any of them, so none is delivered again; copies that the target itself
+    made, in a dead letter stream for instance, are the target's own.
     """
 
     def __init__(self, fault: Fault, *, name: str, places: Places, safety: Safety) -> None:
         super().__init__(safety)
         assert fault.poison is not None
         assert fault.service is not None
-        self._poison = fault.poison
+        self._poison: Poison = fault.poison
         self._service = fault.service
         self._name = name
         self._address = urlsplit(places.url_at(fault.service, "/")).netloc
@@ -81,5 +82,5 @@ class PoisonFault(StandingFault):
             return await deliveries(stream, self._act.stream, published)
 
     def lifted_by(self) -> str:
-        """Look into the journal; that a message is gone from the stream is no lifting: it may have been digested."""
+        """Look into the journal; a message that is gone from the stream may have been consumed."""
         return next((by for token, _ in self._written if (by := self._safety.lifted_by(token))), "")

@@ -1,13 +1,17 @@
 """Faults inside a database that outlive the session which made them."""
 
+import re
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.faults.safety.acts import FaultAct
+from harness.faults.safety.ours import url_problem
 
 _SHORTEST_S = 0.3
 _LOOK_LIMIT_S = 0.5
+_REMAKES = re.compile(r"CREATE (UNIQUE )?INDEX |ALTER TABLE [^;]{1,300} ADD CONSTRAINT ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,12 @@ class IndexDropped(FaultAct):
     def place(self) -> str:
         """Database and index."""
         return f"{self.database} {self.index}"
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the server's address, and at the statement: it makes an index or a constraint, and nothing else."""
+        if not _REMAKES.match(self.remake):
+            return f"{self.remake[:60]!r} is not ours: it does not make an index"
+        return url_problem(self.url, "postgresql", "postgres")
 
     def heal(self, deadline_s: float) -> str:
         """Make the index again, unless it is there."""
@@ -53,7 +63,7 @@ class IndexDropped(FaultAct):
             connection = await asyncpg.connect(self.url)
             try:
                 if not await _index_exists(connection, self.index):
-                    await connection.execute(self.remake)
+                    await connection.fetch(self.remake)  # one statement only, whatever the text is
             finally:
                 await connection.close()
         except asyncpg.PostgresError as problem:

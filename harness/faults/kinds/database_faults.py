@@ -1,7 +1,7 @@
 """Faults inside a PostgreSQL server: an index gone, a table locked, no connection free, sessions ended.
 
-What needs a session of ours runs in a helper process (`database_helper.py`), which dies with the fault: PostgreSQL then
-gives back all that it held, whoever is there to see it.
+What needs a session that stays open runs in a helper process (`database_helper.py`), which dies with the
+fault: PostgreSQL then releases all that it held.
 """
 
 import asyncio
@@ -44,7 +44,8 @@ class _DatabaseFault(StandingFault):
 class DropIndexFault(_DatabaseFault):
     """An index is dropped; a primary key or unique constraint goes with its index.
 
-    Felt: the table that lost it is scanned in full. Undone: the index is made again from its own definition, and there.
+    Observed: the table that lost it is scanned in full. Rolled back: the index is made again from its
+    own definition, and is there.
     """
 
     _scans_before = 0
@@ -109,9 +110,9 @@ WHERE i.indexrelid = to_regclass($1)
 
 
 class HeldFault(_DatabaseFault):
-    """A session of ours locks a table, takes all free connections, or ends everybody else's, in a helper process.
+    """A session locks a table, takes all free connections, or ends everybody else's, in a helper process.
 
-    Felt: the helper counts who waits for it, whom it kept out, or whom it ended. Undone: the helper is gone.
+    Observed: the helper counts who waits for it, whom it kept out, or whom it ended. Rolled back: the helper is gone.
     """
 
     _process: subprocess.Popen[bytes] | None = None

@@ -40,7 +40,7 @@ class Counter:
 
 
 async def connect(url: str) -> asyncpg.Connection:
-    """Return a session that is known for one of ours."""
+    """Return a session with our name, by which it is spared."""
     return await asyncpg.connect(url, server_settings={"application_name": _OUR_NAME})
 
 
@@ -80,7 +80,7 @@ async def terminate(url: str, every_s: float) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Be the nuisance that *arguments* ask for, until killed."""
+    """Burden the database as *arguments* say, until killed."""
     url, how, *rest = arguments
     if how == "lock":
         asyncio.run(lock(url, rest[0]))

@@ -4,9 +4,11 @@ import http.client
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.faults.safety.acts import FaultAct
+from harness.faults.safety.ours import url_problem
 
 CALL_LIMIT_S = 0.7
 _SHORTEST_S = 0.2
@@ -39,6 +41,17 @@ class FlagSet(FaultAct):
     def place(self) -> str:
         """The flag."""
         return f"flag {self.flag}"
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the addresses, and whether the values can be read back."""
+        try:
+            headers = json.loads(self.write_headers)
+            json.loads(self.before), json.loads(self.flipped), json.loads(self.write_back)
+        except (ValueError, RecursionError):
+            return f"the values of flag {self.flag} are not JSON"
+        if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+            return f"the headers for flag {self.flag} are not text"
+        return url_problem(self.read_url, "http") or url_problem(self.write_url, "http")
 
     def heal(self, deadline_s: float) -> str:
         """Put the old value back and read it."""

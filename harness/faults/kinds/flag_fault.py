@@ -9,14 +9,16 @@ from harness.faults.kinds.places import Places
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
-from harness.model.files.faults import Fault, FlagFlip
+from harness.model.files.fault_specs import FlagFlip
+from harness.model.files.faults import Fault
 from harness.model.files.target import Flags
 
 
 class FlagFault(StandingFault):
     """A flag has another value.
 
-    Felt: the flag's own service says that it holds it. Undone: the value from before is written back, and read.
+    Observed: the flag's own service says that it holds it. Rolled back: the value from before is written back, and
+    read.
     """
 
     def __init__(self, fault: Fault, *, name: str, places: Places, flags: Flags, safety: Safety) -> None:

@@ -4,22 +4,24 @@ import time
 from typing import Any
 
 from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.link_acts import RulePlaced
 from harness.faults.kinds.standing_fault import StandingFault
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
-from harness.faults.safety.journal import RulePlaced
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
 from harness.model.files.faults import Fault
 
 _APPLY_LIMIT_S = 2.0
 _FELT_LIMIT_S = 0.5
+_RULES = {"respond": "answer", "black_hole": "hang"}
+"""What the proxy calls a kind, where that differs."""
 
 
 class RequestFault(StandingFault):
     """A rule in the proxy of a link.
 
-    Felt: the proxy counts every request that the rule touched. Undone: the rule is removed, and the proxy lists it no
-    more; what it held goes on at once.
+    Observed: the proxy counts every request that the rule touched. Rolled back: the rule is removed, and the
+    proxy no longer lists it; the requests that it held continue at once.
     """
 
     def __init__(self, fault: Fault, *, name: str, api: str, safety: Safety) -> None:
@@ -69,8 +71,8 @@ def action_of(fault: Fault) -> dict[str, Any]:
         assert delay is not None
         action = {"latency_s": delay.latency, "jitter_s": delay.jitter, "distribution": delay.distribution}
         return {"type": kind, **action, **({"ramp_s": fault.ramp} if fault.ramp else {})}
-    given = getattr(fault, kind)
-    return {"type": kind} if given is True else {"type": kind, **_plain(given)}
+    given, rule = getattr(fault, kind), _RULES.get(kind, kind)
+    return {"type": rule} if given is True else {"type": rule, **_plain(given)}
 
 
 def _plain(spec: Any) -> dict[str, Any]:

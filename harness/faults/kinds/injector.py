@@ -1,4 +1,4 @@
-"""What can make one kind of fault real, and take it back."""
+"""What can make one kind of fault real, and roll it back."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -82,17 +82,17 @@ class Injector(Protocol):
         ...
 
     def undo(self) -> str:
-        """Take it back and read that it is gone; return why it may still be there, "" once it is not. May be repeated.
+        """Roll it back and read that it is gone; return why it may still be there, "" once it is not. May be repeated.
 
         It stays in the journal until `settle`. Works
-        also right after a failed or half-done `apply`, and where somebody else took it back already.
+        also right after a failed or half-done `apply`, and where somebody else rolled it back already.
         """
         ...
 
     def settle(self) -> None:
-        """Strike a confirmed undo from the journal, once it was told of: after a kill it is told twice, never not."""
+        """Strike a confirmed undo from the journal, once it was reported: a kill repeats a report, and loses none."""
         ...
 
     def lifted_by(self) -> str:
-        """Return who has taken it back before us: "reaper", "abort", "somebody" or, while it stands, ""."""
+        """Return who has rolled it back before us: "reaper", "abort", "somebody" or, while it stands, ""."""
         ...

@@ -1,6 +1,7 @@
 """Rules in the kernel's packet filter: one table of our own a fault, so that its undo is to delete that table."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -11,12 +12,16 @@ from typing import ClassVar
 from harness.faults.safety.acts import FaultAct
 
 TABLE_PREFIX = "harness_"
+_OUR_TABLE = re.compile(r"harness_[a-z0-9_]{1,64}_[0-9a-f]{8}")
 _FAMILY = "inet"
 _NET_ADMIN = 12  # CAP_NET_ADMIN, capabilities(7)
 _LOOK_LIMIT_S = 0.5
 _SHORTEST_S = 0.2
 _NO_SUCH_TABLE = "No such file or directory"
 _SAMPLE_PORT = 9
+
+LOSS_SAMPLE = "numgen random mod 10000 < 1 counter drop"
+RATE_SAMPLE = "limit rate over 1000 bytes/second burst 65536 bytes counter drop"
 
 
 class PacketFilterError(Exception):
@@ -25,7 +30,7 @@ class PacketFilterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TableMade(FaultAct):
-    """A table of ours in the packet filter that drops packets of one link."""
+    """A table in the packet filter, under a name of our pattern, that drops packets of one link."""
 
     what: ClassVar[str] = "table"
     link: str
@@ -36,10 +41,14 @@ class TableMade(FaultAct):
         """The link, in the kernel."""
         return f"{self.link} (kernel table {self.table})"
 
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Say whether the table has another name than `KernelFault` gives."""
+        return "" if _OUR_TABLE.fullmatch(self.table) else f"table {self.table} is not ours"
+
     def heal(self, deadline_s: float) -> str:
         """Delete the table, and look."""
-        if not self.table.startswith(TABLE_PREFIX):
-            return f"table {self.table} is not ours"
+        if why := self.problem(None):
+            return why
         limit_s = max(_SHORTEST_S, deadline_s - time.monotonic())
         try:
             if has_table(self.table, limit_s=limit_s):
@@ -100,6 +109,16 @@ def nft(commands: str, *, limit_s: float, options: tuple[str, ...] = ()) -> str:
 def find_nft() -> str | None:
     """Return nft, also where the user's PATH leaves the system's folders out."""
     return shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def why_no_loss() -> str:
+    """Say why the kernel cannot lose packets here; "" where it can."""
+    return why_missing(LOSS_SAMPLE)
+
+
+def why_no_rate() -> str:
+    """Say why the kernel cannot drop what exceeds a rate here; "" where it can."""
+    return why_missing(RATE_SAMPLE)
 
 
 def why_missing(verdict: str) -> str:

@@ -18,16 +18,13 @@ _COUNTED = re.compile(r"counter packets (\d+)")
 _BURST_BYTES = 256 * 1024
 """Loopback carries segments of up to 64 kB: a smaller burst would let none of them through."""
 
-LOSS_SAMPLE = "numgen random mod 10000 < 1 counter drop"
-RATE_SAMPLE = "limit rate over 1000 bytes/second burst 65536 bytes counter drop"
-
 
 class KernelFault(StandingFault):
-    """The kernel drops packets of a link: so many of them at random, or those beyond a rate.
+    """The kernel drops packets of a link: a share of them at random, or those beyond a rate.
 
     Both ways between callers and the fault proxy, which stands for the callee. A rate polices: what exceeds it is
-    dropped, and TCP slows down to about that rate. Felt: the kernel counts what it dropped. Undone: the kernel knows
-    the table no more. Loss is not drawn from the seed: the kernel has its own dice.
+    dropped, and TCP slows down to about that rate. Observed: the kernel counts what it dropped. Rolled
+    back: the kernel no longer has the table. Loss is not drawn from the seed: the kernel has its own dice.
     """
 
     def __init__(self, fault: Fault, *, name: str, api: str, safety: Safety) -> None:
@@ -44,8 +41,10 @@ class KernelFault(StandingFault):
         """Find the link's port, journal, make the table."""
         verdict = verdict_of(self._fault)
         if why := why_missing(verdict):
-            msg = f"{self._name}: {self._fault.kind} is not to be had here: {why}"
-            raise HarnessError(msg, hint="`harness faults` tells what is; a latency or bandwidth toxic needs no kernel")
+            msg = f"{self._name}: {self._fault.kind} is not available on this machine: {why}"
+            raise HarnessError(
+                msg, hint="`harness faults` lists what is available; a latency or bandwidth toxic needs no kernel"
+            )
         port = self._port()
         self._write(TableMade(self._name, self._link, self._table))
         try:

@@ -1,15 +1,19 @@
 """Faults in a proxy: toxics, rules, and links that are down. The gentle way back first, then ever rougher ones."""
 
+import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
 from harness.faults.safety.acts import FaultAct
+from harness.faults.safety.ours import address_problem
 
 _LOOK_LIMIT_S = 0.5
+_OUR_NAME = re.compile(r"fault-[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,9 @@ class _InProxy(FaultAct):
     @property
     def place(self) -> str:
         return f"{self.proxy} ({self.api})"
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        return address_problem(self.api) or self._name_problem()
 
     def heal(self, deadline_s: float) -> str:
         calls = ProxyCalls(self.api, deadline_s)
@@ -46,6 +53,9 @@ class _InProxy(FaultAct):
         except ProxyCallError as error:
             return str(error)
 
+    def _name_problem(self) -> str:
+        return ""
+
     @abstractmethod
     def _ways(self, calls: ProxyCalls) -> Iterator[Callable[[], None]]: ...
 
@@ -55,10 +65,13 @@ class _InProxy(FaultAct):
 
 @dataclass(frozen=True, slots=True)
 class ToxicPlaced(_InProxy):
-    """A toxic under a name of ours in a proxy."""
+    """A toxic with a fault's name in a proxy."""
 
     what: ClassVar[str] = "toxic"
     toxic: str
+
+    def _name_problem(self) -> str:
+        return _name_problem(self.toxic)
 
     def _ways(self, calls: ProxyCalls) -> Iterator[Callable[[], None]]:
         yield lambda: calls.remove_toxic(self.proxy, self.toxic)
@@ -92,10 +105,13 @@ class LinkDown(_InProxy):
 
 @dataclass(frozen=True, slots=True)
 class RulePlaced(_InProxy):
-    """A rule for single requests under a name of ours in the embedded proxy."""
+    """A rule for single requests with a fault's name in the embedded proxy."""
 
     what: ClassVar[str] = "rule"
     rule: str
+
+    def _name_problem(self) -> str:
+        return _name_problem(self.rule)
 
     def _ways(self, calls: ProxyCalls) -> Iterator[Callable[[], None]]:
         yield lambda: calls.remove_rule(self.rule)
@@ -103,3 +119,7 @@ class RulePlaced(_InProxy):
 
     def _is_there(self, calls: ProxyCalls) -> bool:
         return calls.has_rule(self.rule)
+
+
+def _name_problem(name: str) -> str:
+    return "" if _OUR_NAME.fullmatch(name) else f"{name!r} in the proxy is not ours: no fault has that name"

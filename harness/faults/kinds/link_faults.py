@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.link_acts import LinkDown, ToxicPlaced
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
 from harness.faults.proxy.toxiproxy_client import Toxic, ToxiproxyClient
-from harness.faults.safety.journal import Entry, LinkDown, ToxicPlaced
+from harness.faults.safety.journal import Entry
 from harness.faults.safety.safety import Safety, Token
 from harness.faults.safety.undo import undo_faults
 from harness.model.errors import HarnessError
@@ -91,7 +92,7 @@ class DownFault:
         self._cut = UNKNOWN
 
     def apply(self) -> None:
-        """Journal, then disable the proxy; what is connected now is what will surely feel it."""
+        """Journal, then disable the proxy; the connections that are open now are cut."""
         open_connections = self._open_connections()
         self._lease.write(self._act)
         applied_ns = time.time_ns()
@@ -166,7 +167,7 @@ def toxic_of(fault: Fault, name: str) -> Toxic:
 
 
 def _scaled(toxic: Toxic, share: float) -> Toxic:
-    """Return a toxic on its way: so much of its latency, or a rate so many times its own, 20 times at first."""
+    """Return a toxic during its ramp: a share of its latency, or a multiple of its rate, 20 times at first."""
     if toxic.type == "bandwidth":
         return replace(toxic, attributes={"rate": round(toxic.attributes["rate"] / max(share, _LEAST_RAMP_SHARE))})
     return replace(toxic, attributes={name: round(value * share) for name, value in toxic.attributes.items()})

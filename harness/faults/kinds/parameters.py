@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from harness.model.files.faults import HTTP_KINDS, RAMPED, TOXICS, Fault
+from harness.model.files.fault_kinds.declared import added_kinds, every_kind
+from harness.model.files.fault_kinds.row import FaultKind, Option
+from harness.model.files.faults import Fault
 
 _REF = "#/$defs/"
-_OF_ALL = ("start", "duration", "repeat")
+_BEFORE = (Option.TOXICITY, Option.STREAM, Option.SCOPE, Option.RAMP)
 _WORDS = {"boolean": "true", "integer": "whole number", "number": "number", "object": "mapping", "string": "text"}
 
 
@@ -24,15 +26,11 @@ class Parameter:
 
 def parameters_of(kind: str) -> list[Parameter]:
     """Return the parameters of a kind, its own first; dots lead into a mapping: "latency.jitter"."""
-    schema = _schema()
+    schema, options = _schema(added_kinds()), every_kind()[kind].options
     found = [*_own(kind, schema)]
-    further = [
-        *(("toxicity", "stream") if kind in TOXICS else ()),
-        *(("scope",) if kind in HTTP_KINDS or kind == "latency" else ()),
-        *(("ramp",) if kind in RAMPED else ()),
-        *(name for name in _OF_ALL if not (kind == "surge" and name == "repeat")),
-    ]
-    for name in further:
+    further = [option.value for option in _BEFORE if option in options]
+    repeat = [Option.REPEAT.value] if Option.REPEAT in options else []
+    for name in (*further, "start", "duration", *repeat):
         found += _own(name, schema)
     return found
 
@@ -80,5 +78,6 @@ def _about(shown: Mapping[str, Any]) -> str:
 
 
 @cache
-def _schema() -> dict[str, Any]:
+def _schema(_added: tuple[FaultKind, ...]) -> dict[str, Any]:
+    """Return the schema of a fault; it changes when plugins add kinds."""
     return Fault.model_json_schema()

@@ -3,10 +3,12 @@
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from harness.faults.safety.acts import FaultAct
 from harness.faults.safety.endings import end_processes
+from harness.faults.safety.ours import identities_problem
 from harness.units.named import unit_named
 from harness.units.processes import identified, written
 from harness.units.unit import Limit
@@ -18,6 +20,14 @@ _POLL_S = 0.02
 
 def _unknown(unit: str) -> str:
     return f"nothing here knows the unit {unit!r}"
+
+
+def _unit_problem(unit: str) -> str:
+    """Say why *unit* cannot be one that the harness wrote; a damaged name must not pass for one that is gone."""
+    scheme, _, rest = unit.partition(" ")
+    if scheme == "processes":
+        return identities_problem(rest)
+    return "" if unit_named(unit) is not None else _unknown(unit)
 
 
 def _limit_named(resource: str) -> Limit | None:
@@ -36,6 +46,10 @@ class ProcessesKilled(FaultAct):
     def place(self) -> str:
         """The service."""
         return self.service
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the unit."""
+        return _unit_problem(self.unit)
 
     def heal(self, deadline_s: float) -> str:  # noqa: ARG002
         """Nothing of it is left but the absence of what was killed."""
@@ -59,6 +73,10 @@ class ProcessesPaused(FaultAct):
     def place(self) -> str:
         """The service."""
         return self.service
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the unit."""
+        return _unit_problem(self.unit)
 
     def heal(self, deadline_s: float) -> str:
         """Resume it; a member that is gone is paused no more."""
@@ -97,6 +115,12 @@ class LimitLowered(FaultAct):
         """The service."""
         return self.service
 
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the unit, and at what is limited."""
+        if _limit_named(self.resource) is None or self.lowered < 0:
+            return f"limit {self.resource} of {self.lowered} is not ours"
+        return _unit_problem(self.unit)
+
     def heal(self, deadline_s: float) -> str:  # noqa: ARG002
         """Raise it again."""
         unit, limit = unit_named(self.unit), _limit_named(self.resource)
@@ -132,6 +156,10 @@ class HelperStarted(FaultAct):
     def place(self) -> str:
         """The service."""
         return self.service
+
+    def problem(self, run: Path | None) -> str:  # noqa: ARG002
+        """Look at the names of the processes."""
+        return identities_problem(self.processes)
 
     def heal(self, deadline_s: float) -> str:
         """Kill them; what they held is given back by the kernel and by PostgreSQL."""

@@ -111,12 +111,12 @@ class CpuStressFault(_ServiceFault):
 
     def apply(self) -> None:
         """Start them; each carries the run's mark, so that it is found even if it was never journalled."""
-        assert self._fault.cpu_hog is not None
+        assert self._fault.cpu_stress is not None
         self._unit()
         command = [sys.executable, "-c", "while True: pass"]
         started = [
             subprocess.Popen(command, env=dict(self._safety.marker), start_new_session=True)
-            for _ in range(self._fault.cpu_hog.workers)
+            for _ in range(self._fault.cpu_stress.workers)
         ]
         self._write(HelperStarted(self._name, self._service, written([psutil.Process(p.pid) for p in started])))
         self._take_hold(len(started))
@@ -143,10 +143,10 @@ class LimitFault(_ServiceFault):
         self._take_hold(unit.size, unit.noun)
 
     def _asked(self) -> tuple[Limit, int]:
-        if self._fault.memory_ceiling is not None:
-            return Limit.MEMORY, self._fault.memory_ceiling.limit
-        assert self._fault.descriptor_ceiling is not None
-        return Limit.FILES, self._fault.descriptor_ceiling.limit
+        if self._fault.memory_limit is not None:
+            return Limit.MEMORY, self._fault.memory_limit.limit
+        assert self._fault.fd_limit is not None
+        return Limit.FILES, self._fault.fd_limit.limit
 
 
 def _until(holds: Callable[[], bool], limit_s: float = _GONE_LIMIT_S) -> None:

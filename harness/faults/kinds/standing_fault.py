@@ -1,4 +1,4 @@
-"""What injectors have in common whose acts can tell whether they are there and how to take them back."""
+"""What injectors have in common whose acts know whether they are in place and how to roll them back."""
 
 import time
 from abc import ABC, abstractmethod

@@ -79,7 +79,7 @@ class ProxyCalls:
         self._call("POST", "/reset")
 
     def renew_lease(self, lease_s: float) -> None:
-        """Let the embedded proxy heal by itself unless this is called again within *lease_s*."""
+        """Let the embedded proxy drop its faults by itself unless this is called again within *lease_s*."""
         self._call("POST", "/harness/lease", {"lease_s": lease_s})
 
     def felt(self) -> dict[str, Any] | None:

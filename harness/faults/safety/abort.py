@@ -17,7 +17,6 @@ from pathlib import Path
 
 import psutil
 
-from harness.faults.safety.acts import FaultAct
 from harness.faults.safety.journal import Entry, Journal, outstanding
 from harness.faults.safety.logbook import Logbook, describe
 from harness.faults.safety.marked import Identity
@@ -123,7 +122,7 @@ def _lift(journal: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _faults(journal: Path) -> list[Entry]:
-    return [entry for entry in outstanding(journal) if isinstance(entry.act, FaultAct)]
+    return [entry for entry in outstanding(journal) if entry.is_fault]
 
 
 # -- the run -----------------------------------------------------------------------------------------------------------
@@ -168,7 +167,7 @@ def _reacts(run: Registered, before: Iterable[int]) -> bool:
 
 def _numbers(journal: Path) -> frozenset[int]:
     """Return the numbers of what is no fault: those are struck from the journal by the harness alone."""
-    return frozenset(entry.number for entry in outstanding(journal) if not isinstance(entry.act, FaultAct))
+    return frozenset(entry.number for entry in outstanding(journal) if not entry.is_fault)
 
 
 def _kill(run: Registered) -> None:

@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from harness.faults.safety.journal import Act, FaultAct, FolderMade, Journal, ProcessMade, RunMark, outstanding
+from harness.faults.safety.acts import Act, FaultAct, FolderMade, ProcessMade, RunMark, Unreadable
+from harness.faults.safety.journal import Journal, outstanding
 from harness.faults.safety.undo import Undone
 from harness.model.run.clock import Clock, SteadyClock
 from harness.model.run.events import Event, Kind, Value
@@ -38,7 +39,7 @@ class Logbook:
         return confirmed
 
     def write_lifted(self, done: Iterable[Undone]) -> None:
-        """Write down faults that were taken back for now; each is told of once."""
+        """Write down faults that were rolled back for now; each is reported once."""
         for undone in done:
             if event := event_of(undone, self._clock, by=self._by):
                 self._append(event)
@@ -47,7 +48,7 @@ class Logbook:
 
     def _append(self, event: Event) -> None:
         with contextlib.suppress(OSError):
-            log = EventLog(Path(self._run.folder) if self._run else self._path.parent)
+            log = EventLog(self._path.parent)
             try:
                 log.append(event)
             finally:
@@ -63,10 +64,10 @@ class Logbook:
 
 
 def event_of(undone: Undone, clock: Clock, *, by: str) -> Event | None:
-    """Return the event that tells of an undo; a folder or a run is only worth one when something is left."""
+    """Return the event for an undo; a folder or a run has one only when something is left."""
     act, now_ns = undone.entry.act, clock.now_ns()
     if undone.entry.lifted and undone.confirmed:
-        return None  # told of when it was lifted
+        return None  # reported when it was lifted
     if isinstance(act, FaultAct):
         return Event(now_ns, *_of_fault(act, undone.cause, by))
     if undone.cause:
@@ -99,6 +100,8 @@ def describe(act: Act) -> str:
             return f"process {act.pid} ({act.name})"
         case FolderMade():
             return f"folder {act.path}"
+        case Unreadable():
+            return f"{act.at} (cannot be read: {act.why})"
         case _:
             return f"{act.fault} on {act.place}"
 

@@ -71,12 +71,12 @@ def watch(line: Line, journal: Path, lease_s: float) -> ExitCode:
 
 
 def _lapse(journal: Path, lease_s: float) -> None:
-    """The harness lives but does not breathe: its faults must not outlast their lease, its stack may."""
+    """The harness lives but missed its heartbeats: its faults must not outlast their lease, its stack may."""
     done = undo_faults(outstanding(journal))
     if all(undone.entry.lifted and undone.confirmed for undone in done):
         return
     logbook = Logbook(journal, by="reaper")
-    logbook.note(f"no heartbeat for {lease_s:g}s: the reaper takes the faults back")
+    logbook.note(f"no heartbeat for {lease_s:g}s: the reaper rolls the faults back")
     logbook.write_lifted(done)
 
 

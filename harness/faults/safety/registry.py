@@ -1,5 +1,6 @@
 """Which runs there are on this machine: one small file each, so that they are found from any directory."""
 
+import contextlib
 import json
 import os
 import tempfile
@@ -8,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.faults.safety.marked import Identity
-
-NAME = "tenant-resilience-harness"
+from harness.faults.safety.ours import NAME, identities_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,41 @@ def register(run: Registered) -> Path:
 def registered() -> Iterator[tuple[Path, Registered]]:
     """Yield every registered run with its file, oldest first; a file that cannot be read is passed over."""
     for path in sorted(state_folder().glob("*.json")):
+        with contextlib.suppress(_UnreadableError, FileNotFoundError):
+            yield path, _read(path)
+
+
+def unreadable() -> Iterator[str]:
+    """Yield why a file of a run cannot be read, with its path: what that run left is not found."""
+    for path in sorted(state_folder().glob("*.json")):
         try:
-            yield path, Registered(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            _read(path)
+        except FileNotFoundError:
             continue
+        except _UnreadableError as problem:
+            yield f"{path} cannot be read: {problem}; what its run left may still be in place"
+
+
+class _UnreadableError(Exception):
+    """The file is not what `register` writes."""
+
+
+def _read(path: Path) -> Registered:
+    try:
+        run = Registered(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise  # its run is over
+    except (OSError, ValueError, TypeError, RecursionError) as problem:
+        raise _UnreadableError(getattr(problem, "strerror", None) or str(problem)) from None
+    if not all(isinstance(value, str) for value in asdict(run).values()):
+        msg = "its values must be text"
+        raise _UnreadableError(msg)
+    if why := identities_problem(run.harness) or (run.reaper and identities_problem(run.reaper)):
+        raise _UnreadableError(why)
+    if not Path(run.journal).is_absolute() or "\0" in run.journal + run.folder:
+        msg = f"{run.journal!r} is no path of a journal"
+        raise _UnreadableError(msg)
+    return run
 
 
 def live_runs() -> list[Registered]:

@@ -8,21 +8,10 @@ from pathlib import Path
 
 import psutil
 
+from harness.faults.safety.acts import Act, FaultAct, FolderMade, ProcessMade, RunMark
 from harness.faults.safety.heartbeat import Heartbeat
-from harness.faults.safety.journal import (
-    Act,
-    Entry,
-    FaultAct,
-    FolderMade,
-    Journal,
-    LinkDown,
-    ProcessMade,
-    RunMark,
-    ToxicPlaced,
-    is_halted,
-    outstanding,
-)
-from harness.faults.safety.logbook import event_of, unregister
+from harness.faults.safety.journal import Entry, Journal, is_halted, outstanding
+from harness.faults.safety.logbook import describe, event_of, unregister
 from harness.faults.safety.marked import Identity, marker
 from harness.faults.safety.reaper_process import ReaperProcess
 from harness.faults.safety.registry import Registered, register
@@ -39,10 +28,10 @@ _DISMISS_LIMIT_S = 8.0
 
 
 class Safety:
-    """Everything that a run starts or breaks is told here first.
+    """Everything that a run starts or breaks is written down here first.
 
     From `start` until `dismiss` a reaper watches: if this process dies it undoes everything, if it hangs (stopped, or
-    its event loop stuck) for *lease_s* it takes the faults back. Methods may be called from any thread.
+    its event loop stuck) for *lease_s* it rolls the faults back. Methods may be called from any thread.
     """
 
     def __init__(self, run: Path, *, run_id: str, lease_s: float, emit: Emit, clock: SteadyClock) -> None:
@@ -84,7 +73,8 @@ class Safety:
         self._heartbeat.start()
 
     def _start(self) -> None:
-        self._journal = Journal(self.journal_path)
+        _close_to_others(self._run)
+        self._journal = Journal(self.journal_path, new=True)
         self._record = str(self._register(reaper=""))
         clock = self._clock
         self.write(
@@ -107,12 +97,18 @@ class Safety:
         self._register(reaper=str(identity))
         self._note("the reaper had died; a new one watches")
 
-    # -- told before it is done (faults, folders) or right after (processes: they carry the mark) ----------------------
+    # -- written before it is done (faults, folders) or right after (processes: they carry the mark) -------------------
 
     def write(self, act: Act) -> Token:
-        """Write down what is about to be done. HarnessError if that is impossible: then it must not be done."""
+        """Write down what is about to be done. HarnessError if that is impossible: then it must not be done.
+
+        An act that no reader of the journal would undo is refused too.
+        """
         if self._journal is None:
             msg = "the undo journal is not open"
+            raise HarnessError(msg)
+        if why := act.problem(self._run):
+            msg = f"{describe(act)} must not be done, for its undo would be refused: {why}"
             raise HarnessError(msg)
         try:
             number = self._journal.write(act)
@@ -134,16 +130,8 @@ class Safety:
         """Remove *path*, whose name must start with "harness-", when the run is over."""
         return self.write(FolderMade(str(path)))
 
-    def toxic(self, fault: str, *, api: str, proxy: str, toxic: str) -> Token:
-        """A toxic is about to be placed."""
-        return self.write(ToxicPlaced(fault, api, proxy, toxic))
-
-    def link_down(self, fault: str, *, api: str, proxy: str) -> Token:
-        """A proxy is about to be disabled."""
-        return self.write(LinkDown(fault, api, proxy))
-
     def proxy(self, api: str) -> None:
-        """Renew the lease of the embedded proxy at *api* as well: it then heals by itself when all else is dead."""
+        """Renew the lease of the embedded proxy at *api* as well: it drops its faults when all else is dead."""
         self._heartbeat.renew_also(api)
 
     def done(self, token: Token) -> None:
@@ -155,7 +143,7 @@ class Safety:
                 self._note("the undo journal cannot be written; what is undone may be undone again")
 
     def lifted_by(self, token: Token) -> str:
-        """Return who has taken this fault back: the reaper, because we did not breathe, or `harness abort`; or ""."""
+        """Return who has rolled this fault back: the reaper, after missed heartbeats, or `harness abort`; or ""."""
         return next((entry.lifted_by for entry in outstanding(self.journal_path) if entry.number == token), "")
 
     def is_halted(self) -> bool:
@@ -183,7 +171,7 @@ class Safety:
             self._journal = None
         if code not in (0, None):
             self._note(f"the reaper could not undo everything (exit code {code}): `harness recover` tries again")
-        if faults := [undone for undone in left if isinstance(undone.entry.act, FaultAct)]:
+        if faults := [undone for undone in left if undone.entry.is_fault]:
             msg = "; ".join(undone.cause for undone in faults)
             raise RollbackError(msg, hint="`harness recover` tries again; then look at the proxy yourself")
 
@@ -210,3 +198,10 @@ class Safety:
 
     def _note(self, text: str) -> None:
         self._emit(Event(self._clock.now_ns(), Kind.NOTE, {"text": text}))
+
+
+def _close_to_others(run: Path) -> None:
+    """Let nobody else write into the run's folder: whoever can could put another journal in the place of ours."""
+    mode = run.stat().st_mode
+    if mode & 0o022:
+        run.chmod(mode & ~0o022)

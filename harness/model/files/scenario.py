@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt, model_validator
 
 from harness.model.base import Spec
-from harness.model.files.faults import DATABASE_KINDS, HTTP_KINDS, Fault, Rate
+from harness.model.files.fault_kinds.row import Place
+from harness.model.files.faults import Fault, Rate
 from harness.model.files.source import Source, did_you_mean, read_yaml, validate
 from harness.model.files.target import Objective, Protocol, ServiceKind, Target
 from harness.model.files.units import Bound, Duration, Share
@@ -372,7 +373,7 @@ def _check_fault(source: Source, at: tuple[str | int, ...], fault: Fault, scenar
     if fault.service:
         _known(source, (*at, "service"), "service", fault.service, target.services)
         kind = target.services[fault.service].kind
-        if fault.kind in DATABASE_KINDS and kind is not ServiceKind.POSTGRES:
+        if fault.declared.place is Place.DATABASE and kind is not ServiceKind.POSTGRES:
             raise source.error((*at, "service"), f"{fault.kind} needs a database, and {fault.service} is none")
     if fault.surge:
         _known(source, (*at, "surge", "tenant"), "tenant", fault.surge.tenant, scenario.load)
@@ -386,7 +387,7 @@ def _check_fault(source: Source, at: tuple[str | int, ...], fault: Fault, scenar
 def _speaks_http(source: Source, at: tuple[str | int, ...], fault: Fault, target: Target) -> None:
     assert fault.link is not None
     protocol = target.links[fault.link].speaks
-    if fault.kind in HTTP_KINDS and protocol not in (Protocol.HTTP, Protocol.HTTPS):
+    if fault.declared.place is Place.REQUEST and protocol not in (Protocol.HTTP, Protocol.HTTPS):
         raise source.error(
             (*at, "link"), f"{fault.kind} looks at single HTTP requests, and this link speaks {protocol.value}"
         )

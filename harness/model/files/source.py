@@ -141,10 +141,14 @@ def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
     for part in location:
         current = _step_into(_without_none(current), part)
     current = _without_none(current)
+    if keys := getattr(current, "known_keys", None):
+        return list(keys())
     return [field.alias or name for name, field in current.model_fields.items()] if _is_model(current) else []
 
 
 def _step_into(annotation: Any, part: str | int) -> Any:
+    if inner := getattr(annotation, "annotation_of", None):
+        return inner(part)
     if _is_model(annotation):
         return next((f.annotation for n, f in annotation.model_fields.items() if part in (n, f.alias)), None)
     arguments = getattr(annotation, "__args__", ())

@@ -1,0 +1,1 @@
+"""A fault that lowers the quota of a tenant."""
