@@ -64,7 +64,7 @@ class ChildExits:
         for service, supervisor in self._supervisors().items():
             children = children_of(supervisor)
             family = self._families.get(service)
-            if family is None or family.supervisor != supervisor:
+            if family is None or family.supervisor != supervisor or not family.programs:
                 self._families[service] = _meet(supervisor, children, family)
             elif children != family.members:
                 self._compare(service, family, children)

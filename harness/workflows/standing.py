@@ -13,6 +13,7 @@ from harness.drivers.ports import free_ports
 from harness.drivers.standing.holder import Holder, Traces
 from harness.drivers.standing.lock import is_in_use
 from harness.drivers.standing.stack import FILE, StandingStack, read_stack
+from harness.faults.safety.abort import abortable
 from harness.faults.safety.registry import live_runs
 from harness.faults.safety.safety import Safety
 from harness.model.errors import UsageError
@@ -139,11 +140,14 @@ def check_fits(plan: Plan, stack: StandingStack) -> None:
     """See that the stack runs what *plan* is about.
 
     Raises:
-        UsageError: another run uses it, it is another target, or other protections are switched off.
+        UsageError: another run uses it, a dead one may have left faults, or target or protections differ.
     """
     if is_in_use(stack.path):
         msg = f"another run uses the stack {stack.run_id}"
         raise UsageError(msg, hint="wait for its end; `harness abort` ends it at once")
+    if dead := [run.run_id for run in abortable() if not run.harness_lives]:
+        msg = f"faults of a run that is dead may still be in place: {', '.join(dead)}"
+        raise UsageError(msg, hint="`harness recover` rolls them back")
     if plan.target != stack.target:
         msg = f"the stack {stack.run_id} does not run the target of this scenario as its file is now"
         raise UsageError(msg, hint=f"start one of {plan.target.name!r}: `harness up --target FILE`")

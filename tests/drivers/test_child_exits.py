@@ -6,16 +6,17 @@ import sys
 import pytest
 
 from harness.drivers.child_exits import ChildExits
-from harness.drivers.family import children_of
+from harness.drivers.family import children_of, program_of
 from harness.model.run.clock import SteadyClock
 from harness.model.run.events import Kind
 from tests.faults.support import wait_until
 
 SLEEPER = "import time; time.sleep(600)"
+OTHER = "import time; time.sleep(300)"
 SUPERVISOR = f"""
 import subprocess, sys
 while line := sys.stdin.readline():
-    code = {SLEEPER!r} if line.strip() == "service" else "import time; time.sleep(300)"
+    code = {SLEEPER!r} if line.strip() == "service" else {OTHER!r}
     subprocess.Popen([sys.executable, "-c", code])
 """
 REAPING = SUPERVISOR.replace(
@@ -34,8 +35,8 @@ def supervisor():
         process.stdin.flush()
         new = wait_until(lambda: children_of(process.pid) - before, "the child is there")
         (pid,) = new
-        program = b"600" if what == "service" else b"300"
-        wait_until(lambda: program in open(f"/proc/{pid}/cmdline", "rb").read(), "it runs its program")  # noqa: PTH123, SIM115
+        program = SLEEPER if what == "service" else OTHER
+        wait_until(lambda: program in program_of(pid), "it runs its program, not yet its parent's")
         return pid
 
     process.start = start

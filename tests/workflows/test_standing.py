@@ -11,6 +11,9 @@ from harness.drivers.catalogue import driver_for
 from harness.drivers.driver import Setting
 from harness.drivers.standing.lock import is_in_use, take
 from harness.drivers.standing.stack import StandingStack
+from harness.faults.kinds.link_acts import LinkDown
+from harness.faults.safety.journal import Journal
+from harness.faults.safety.registry import Registered, register
 from harness.model.errors import ExitCode, TargetError, UsageError
 from harness.model.run.clock import SteadyClock
 from harness.runner.interruption import Interruption
@@ -101,6 +104,19 @@ def test_other_protections_another_target_and_a_second_run_are_refused(held, pla
         return is_in_use(stack.path)
 
     assert held(act) is False
+
+
+def test_a_fault_that_a_dead_run_may_have_left_is_refused(held, plan, tmp_path):
+    async def act(stack):
+        (tmp_path / "dead").mkdir()
+        journal = Journal(tmp_path / "dead" / "undo.jsonl")
+        journal.write(LinkDown("fault-1", "127.0.0.1:1", "front -> back"))
+        journal.close()
+        register(Registered("dead-run", str(tmp_path / "dead"), str(journal.path), harness="1:1.00", reaper=""))
+        with pytest.raises(UsageError, match="faults of a run that is dead may still be in place: dead-run"):
+            check_fits(plan(), stack)
+
+    held(act)
 
 
 def test_a_fault_that_is_left_in_the_stack_is_named_before_anything_happens(held, tmp_path):

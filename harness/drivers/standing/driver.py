@@ -72,11 +72,14 @@ class StandingDriver(Whereabouts):
         self._take()
         await check_steady(self._stack)
         await asyncio.to_thread(self._setting.guard.proxy, self.proxy_api)
+        self._note(f"the run uses the standing stack {self._stack.run_id}")
         if not self._stack.otlp_port:
-            text = f"the services send their traces to {self._stack.otlp}: this run has none"
-            self._setting.emit(Event(self._setting.clock.now_ns(), Kind.NOTE, {"text": text}))
+            self._note(f"the services send their traces to {self._stack.otlp}: this run has none")
         self._leaders.start()
         self._exits.start()
+
+    def _note(self, text: str) -> None:
+        self._setting.emit(Event(self._setting.clock.now_ns(), Kind.NOTE, {"text": text}))
 
     def _take(self) -> None:
         try:
