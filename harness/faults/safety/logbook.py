@@ -24,6 +24,11 @@ class Logbook:
         """Add a sentence to the run's events."""
         self._append(Event(self._clock.now_ns(), Kind.NOTE, {"text": text}))
 
+    def note_all_undone(self) -> None:
+        """Say that nothing is left of all that the journal held: what is not told of was never placed."""
+        text = f"all that was written down is undone, by the {self._by}"
+        self._append(Event(self._clock.now_ns(), Kind.NOTE, {"text": text, "all_undone": True}))
+
     def write(self, done: Iterable[Undone]) -> bool:
         """Write each undo down as it comes; return whether all were confirmed."""
         confirmed = True

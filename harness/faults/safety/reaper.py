@@ -85,7 +85,11 @@ def _finish(journal: Path, *, harness_died: bool) -> ExitCode:
     logbook = Logbook(journal, by="reaper")
     if harness_died:
         logbook.note("the harness died: the reaper undoes what it left")
-    return ExitCode.HELD if logbook.write(undo_all(left)) else ExitCode.NOT_ROLLED_BACK
+    if not logbook.write(undo_all(left)):
+        return ExitCode.NOT_ROLLED_BACK
+    if harness_died:
+        logbook.note_all_undone()
+    return ExitCode.HELD
 
 
 def main(argv: Sequence[str]) -> int:
