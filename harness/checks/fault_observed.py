@@ -15,6 +15,7 @@ from harness.evidence.observed.under import is_rule, must_show, scope_is_known
 from harness.model.files.units import Bound
 from harness.model.result.finding import Cause, Finding, Measured, Status
 
+_ENOUGH_CALLS = 3
 _LIMIT = Bound(">=", LEAST_OF_WINDOW, "%")
 
 
@@ -131,10 +132,20 @@ def _unseen(account: Account) -> _Lack | None:
         return None
     needed = under.needed(fault, LEAST_OF_CALLS) if scope_is_known(fault) else 1.0
     if under.shown >= needed:
-        return None
+        return _repetitions_without_effect(account)
     share = under.shown / under.begun if under.begun else 0.0
     told = f"{under.shown:,} of {under.begun:,} calls show it: a call that meets it {effect_of(fault).value}."
     return _Lack(f"{told} Does another fault hide it, or did it not have the strength that was asked for?", share)
+
+
+def _repetitions_without_effect(account: Account) -> _Lack | None:
+    """Each time that it came it must have shown, where calls enough were there to see it."""
+    looked = [(able, shown) for able, shown in account.under.times if able >= _ENOUGH_CALLS]
+    showing = sum(shown > 0 for _, shown in looked)
+    if not looked or showing >= LEAST_OF_CALLS * len(looked) or not scope_is_known(account.fault):
+        return None
+    told = f"It came {len(account.under.times)} times; calls show it in {showing} of {len(looked)}."
+    return _Lack(told, showing / len(looked))
 
 
 def _without_effect(account: Account) -> _Lack | None:
@@ -153,23 +164,12 @@ def _without_effect(account: Account) -> _Lack | None:
 
 
 def _beside_the_claim(account: Account, accounts: list[Account]) -> _Lack | None:
-    """The claim is about the victims: one fault at least must have met a request of theirs."""
-    if account.reaches_victims is not False:
+    """The claim is about the victims: one of the faults at least must have met a request of theirs."""
+    if any(other.reaches_victims is not False for other in (account, *accounts)):
         return None
-    if any(other.reaches_victims is not False for other in accounts):
-        return None if any(other.reaches_victims for other in accounts) or _may_reach(accounts) else _missed(account)
-    return _missed(account)
-
-
-def _may_reach(accounts: list[Account]) -> bool:
-    return any(other.reaches_victims is None for other in accounts)
-
-
-def _missed(account: Account) -> _Lack:
     whose = ", ".join(dict.fromkeys(pair.tenant for pair in account.facts.victims))
-    return _Lack(
-        f"No request of {whose} met it: the blast radius names others than those who use {account.fault.place}."
-    )
+    place = account.fault.place
+    return _Lack(f"No request of {whose} met it: the blast radius names others than those who use {place}.", 0.0)
 
 
 # -- the numbers in words ----------------------------------------------------------------------------------------------
@@ -179,8 +179,10 @@ def _value(account: Account) -> str:
     presence, planned = account.presence, len(account.presence.planned)
     came = presence.came(LEAST_OF_WINDOW, at_once=account.at_once)
     there = f"there for {presence.there_s:.1f} of {presence.planned_s:.1f} s"
-    if account.at_once or planned > 1:
+    if planned > 1:
         there = f"came {came} of {planned} times"
+    elif account.at_once and presence.begun:
+        there = f"came at {account.facts.offset_s(presence.begun[0]):.1f} s"
     return ", ".join([there, *_counted(account), *_calls(account), *_reached(account)])
 
 

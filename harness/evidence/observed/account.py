@@ -165,4 +165,4 @@ def _with_old_note(facts: Facts, name: str, history: list[Event]) -> list[Event]
     notes = [event for event in facts.recording.events_of(Kind.NOTE) if event.text("text").startswith(start)]
     fields: dict[str, Value] = {"intact": False, "lifted_by": "somebody", "found": "gone"}
     gone = [Event(event.time_ns, Kind.FAULT_READ_BACK, fields) for event in notes]
-    return sorted([*history, *gone], key=lambda event: event.time_ns)
+    return sorted([*gone, *history], key=lambda event: event.time_ns)

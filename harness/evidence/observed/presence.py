@@ -66,7 +66,7 @@ class Presence:
         limit_ns = later[0].start_ns if later else window.start_ns + max(round(length_ns * (1 - least)), LATE_ACT_NS)
         if len(self.planned) > 1 and not later:  # the last one has as long as the others
             limit_ns = window.start_ns + (window.start_ns - self.planned[-2].start_ns)
-        in_time = any(window.start_ns - LATE_ACT_NS <= moment < limit_ns for moment in self.begun)
+        in_time = any(window.start_ns - LATE_GRACE_NS <= moment < limit_ns for moment in self.begun)
         return in_time or _stayed(window, self.real, least)
 
 

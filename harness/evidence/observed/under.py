@@ -44,6 +44,7 @@ class Under:
     waiting: int  # under way when it came
     refused: int  # kept away by a breaker or a bulkhead of the link
     ever: int  # calls over these links in the whole run
+    times: tuple[tuple[int, int], ...]  # of each repetition: calls begun, calls that show it
     traces: Ids  # of all calls that were under way in its time, and of the refusals
 
     def needed(self, fault: Fault, least: float) -> float:
@@ -55,23 +56,18 @@ class Under:
 
 def calls_under(facts: Facts, number: int, presences: Sequence[Presence], *, vouched: bool) -> Under:
     """Look at all calls over the links of fault *number*."""
-    fault, links = facts.plan.scenario.faults[number], facts.links_of(facts.plan.scenario.faults[number])
+    links = facts.links_of(facts.plan.scenario.faults[number])
     parts = [_on_link(facts, number, link, presences, vouched=vouched) for link in links]
-    return (
-        Under(
-            sum(part.begun for part in parts),
-            sum(part.shown for part in parts),
-            sum(part.waiting for part in parts),
-            sum(part.refused for part in parts),
-            sum(part.ever for part in parts),
-            np.concatenate([np.empty(0, np.uint64), *(part.traces for part in parts)]),
-        )
-        if fault
-        else _NOTHING
+    times = zip(*(part.times for part in parts), strict=True)
+    return Under(
+        sum(part.begun for part in parts),
+        sum(part.shown for part in parts),
+        sum(part.waiting for part in parts),
+        sum(part.refused for part in parts),
+        sum(part.ever for part in parts),
+        tuple((sum(able for able, _ in time), sum(shown for _, shown in time)) for time in times),
+        np.concatenate([np.empty(0, np.uint64), *(part.traces for part in parts)]),
     )
-
-
-_NOTHING = Under(0, 0, 0, 0, 0, np.empty(0, np.uint64))
 
 
 def _on_link(facts: Facts, number: int, link: str, presences: Sequence[Presence], *, vouched: bool) -> Under:
@@ -82,8 +78,15 @@ def _on_link(facts: Facts, number: int, link: str, presences: Sequence[Presence]
     refused = _refusals(facts, link, windows)
     judged = begun if len(begun) else waiting
     shown, able = _shown(facts, number, link, judged, presences, vouched=vouched)
+    times = tuple(_tally(judged.start_ns, window, able, shown) for window in presences[number].planned)
     traces = np.concatenate([key_of(begun.trace), key_of(waiting.trace), refused])
-    return Under(int(able.sum()), int(shown.sum()), len(waiting), len(refused), len(facts.calls(link)), traces)
+    ever = len(facts.calls(link))
+    return Under(int(able.sum()), int(shown.sum()), len(waiting), len(refused), ever, times, traces)
+
+
+def _tally(begun_ns: Ints, window: Window, able: Bools, shown: Bools) -> tuple[int, int]:
+    inside = _begun(begun_ns, (window,))
+    return int((able & inside).sum()), int((shown & inside).sum())
 
 
 def _shown(

@@ -1,5 +1,7 @@
 """When a fault was there, from its events."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,7 +108,7 @@ def events_of(history):
 def there_tick_by_tick(history, until):
     """Walk through time, tick by tick; then take back what was found changed."""
     turns = dict(history)
-    there, is_there, placed, ticks = [False] * until, False, False, {}
+    there, is_there, placed = [False] * until, False, False
     since = 0
     for tick in range(until):
         what = turns.get(tick)
@@ -121,7 +123,6 @@ def there_tick_by_tick(history, until):
                 there[gone] = False
             is_there = False
         there[tick] = is_there
-        ticks[tick] = is_there
     return there
 
 
@@ -131,4 +132,4 @@ def test_the_share_of_any_history_is_that_of_counting_ticks(history, begin, leng
     spans = when_there(events_of(history), until)
     expected = sum(there_tick_by_tick(history, until)[begin : begin + length])
     assert covered_ns(Window("w", begin, begin + length), spans) == expected
-    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(spans))
