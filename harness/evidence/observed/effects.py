@@ -48,25 +48,26 @@ class Effect(Enum):
 
 _BY_KIND = {
     **dict.fromkeys(("latency", "delay"), Effect.DELAY),
-    **dict.fromkeys(("timeout", "hang", "pause"), Effect.HOLE),
+    **dict.fromkeys(("timeout", "hang", "black_hole", "pause"), Effect.HOLE),
     **dict.fromkeys(("down", "reset_peer", "reset_request", "lose_reply"), Effect.CUT),
     **dict.fromkeys(("bandwidth", "slicer", "slow_body"), Effect.SLOWER),
 }
 _SERVER_ERROR = 500
 _AT_ONCE = ("kill", "restart")
+_REPLIES = ("answer", "respond")
 _HARDEST_FIRST = (
     ("down",),
     ("packet_loss",),
     ("timeout", "reset_peer", "bandwidth", "limit_data"),
-    ("hang", "reset_request", "answer"),
+    ("hang", "black_hole", "reset_request", *_REPLIES),
     ("lose_reply", "pause", "kill", "restart"),
 )
 
 
 def effect_of(fault: Fault) -> Effect:
     """Return what of *fault* has to show in the calls that meet it."""
-    if fault.answer is not None:
-        return Effect.CUT if fault.answer.status >= _SERVER_ERROR else Effect.COUNT
+    if fault.kind in _REPLIES:
+        return Effect.CUT if getattr(fault, fault.kind).status >= _SERVER_ERROR else Effect.COUNT
     if fault.packet_loss == 1.0 or (fault.bandwidth is not None and fault.bandwidth.rate == 0):
         return Effect.HOLE
     if fault.limit_data is not None and fault.limit_data.bytes == 0:
@@ -86,7 +87,7 @@ def hides(hard: Fault, other: Fault) -> bool:
 
 def _hardness(fault: Fault) -> int:
     """Return a rank, hardest first; what neither cuts nor holds calls hides nothing."""
-    whole = effect_of(fault) in (Effect.CUT, Effect.HOLE) or fault.kind in (*_AT_ONCE, "answer")
+    whole = effect_of(fault) in (Effect.CUT, Effect.HOLE) or fault.kind in (*_AT_ONCE, *_REPLIES)
     ranks = (rank for rank, kinds in enumerate(_HARDEST_FIRST) if fault.kind in kinds and whole)
     return next(ranks, len(_HARDEST_FIRST))
 

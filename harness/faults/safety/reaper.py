@@ -85,11 +85,8 @@ def _finish(journal: Path, *, harness_died: bool) -> ExitCode:
     logbook = Logbook(journal, by="reaper")
     if harness_died:
         logbook.note("the harness died: the reaper undoes what it left")
-    if not logbook.write(undo_all(left)):
-        return ExitCode.NOT_ROLLED_BACK
-    if harness_died:
-        logbook.note_all_undone()
-    return ExitCode.HELD
+    confirmed = logbook.write(undo_all(left), for_the_dead=harness_died)
+    return ExitCode.HELD if confirmed else ExitCode.NOT_ROLLED_BACK
 
 
 def main(argv: Sequence[str]) -> int:

@@ -68,8 +68,7 @@ def _recover_run(path: Path, run: Registered, report: RecoverReport, *, force: b
     left = outstanding(journal)
     report.found += [f"{run.run_id}: {describe(entry.act)}" for entry in left if not isinstance(entry.act, RunMark)]
     logbook = Logbook(journal, by="recover", clock=SteadyClock())
-    if logbook.write(_noted(undo_all(left), run, report)):
-        logbook.note_all_undone()
+    if logbook.write(_noted(undo_all(left), run, report), for_the_dead=True):
         path.unlink(missing_ok=True)
 
 
