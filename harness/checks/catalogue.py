@@ -8,7 +8,8 @@ from harness.checks.breaker import breaker
 from harness.checks.bulkhead import bulkhead
 from harness.checks.coupling import coupling
 from harness.checks.deadline import deadline
-from harness.checks.faults import fault_applied, fault_observed, rollback
+from harness.checks.fault_observed import fault_observed
+from harness.checks.faults import fault_applied
 from harness.checks.guardrail import guardrail
 from harness.checks.impact import impact
 from harness.checks.integrity import integrity
@@ -19,6 +20,7 @@ from harness.checks.objective import blast_radius, objective, steady_after, stea
 from harness.checks.recovery import recovery
 from harness.checks.refusals import refusals
 from harness.checks.retries import retries
+from harness.checks.rollback import rollback
 from harness.checks.signals import signals
 from harness.checks.trace import trace
 from harness.model.result.finding import Finding

@@ -97,6 +97,14 @@ class Facts:
         start_ns = zero_ns + round(start_s * NS_PER_S) if applied is None else applied
         return Window(name, start_ns, zero_ns + round(end_s * NS_PER_S) if undone is None else undone)
 
+    def planned_windows(self, number: int) -> tuple[Window, ...]:
+        """Return when fault *number* (from 0) was to be there, repetition by repetition."""
+        zero_ns = self.phase(Phase.WARMUP).start_ns
+        edges = [
+            (zero_ns + round(b * NS_PER_S), zero_ns + round(e * NS_PER_S)) for b, e in self.plan.fault_windows_s(number)
+        ]
+        return tuple(Window(fault_name(number), begin_ns, end_ns) for begin_ns, end_ns in edges)
+
     def fault_on(self, link: str) -> Window:
         """Return from when to when *link* was faulted; for a link without a fault, from the first fault to the last."""
         faults = self.plan.scenario.faults
@@ -141,8 +149,13 @@ class Facts:
 
         Some faults bite before they are known to be there: a service is gone a while before the last of it is.
         """
-        begun_ns = min(self._asked_ns(number) for number in range(len(self.plan.scenario.faults)))
+        begun_ns = self.faults_begin_ns
         return RequestLog({pair: rows.only(rows.end_ns <= begun_ns) for pair, rows in self.requests.by_pair.items()})
+
+    @property
+    def faults_begin_ns(self) -> int:
+        """When the first fault was asked for."""
+        return min(self._asked_ns(number) for number in range(len(self.plan.scenario.faults)))
 
     def _asked_ns(self, number: int) -> int:
         asked_ns, there_ns = self._moment(Kind.FAULT_ASKED, fault_name(number)), self.fault_window(number).start_ns

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from harness.faults.kinds.catalogue import Circumstances, injector_for
-from harness.faults.kinds.injector import UNKNOWN, Felt, Injector, Ramped
+from harness.faults.kinds.injector import UNKNOWN, Felt, Injector, Ramped, ReadBack, ReadsBack
 from harness.faults.kinds.places import Places
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError, RollbackError
@@ -70,13 +70,14 @@ class FaultSchedule:
                 self._note(Kind.NOTE, name, text=f"{name} is not placed: `harness abort` was called")
                 return
             note = partial(self._note, repetition=repetition) if fault.repeat else self._note
-            note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)
             if fault.surge is not None:
+                note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)
                 await self._surge(fault, name, start_ns, end_ns)
             else:
                 around = Circumstances(name, self._driver, self._plan.target.flags, self._safety)
                 injector = await asyncio.to_thread(injector_for, fault, around)
-                living = LivingFault(fault, name, injector, note, felt_before=felt)
+                note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)  # from here on it may be in place
+                living = LivingFault(fault, name, injector, note, clock=self._clock, felt_before=felt)
                 await living.live(self._until_end(end_ns))
                 felt = living.felt
 
@@ -90,9 +91,9 @@ class FaultSchedule:
         finally:
             self._emit(Event(undone_ns or self._clock.now_ns(), Kind.FAULT_UNDONE, {"fault": name, "by": "harness"}))
 
-    def _note(self, what: Kind, name: str, **fields: Value) -> None:
+    def _note(self, what: Kind, name: str, *, at_ns: int | None = None, **fields: Value) -> None:
         named = fields if what is Kind.NOTE else {"fault": name, **fields}
-        self._emit(Event(self._clock.now_ns(), what, named))
+        self._emit(Event(self._clock.now_ns() if at_ns is None else at_ns, what, named))
 
     async def _until_end(self, at_ns: int) -> None:
         """Wait until *at_ns*, or until somebody calls `harness abort`."""
@@ -113,15 +114,19 @@ class LivingFault:
         injector: Injector,
         note: Callable[..., None],
         *,
+        clock: Clock,
         felt_before: Felt = UNKNOWN,
     ) -> None:
         self._fault = fault
         self._name = name
         self._injector = injector
         self._note = note
+        self._clock = clock
         self._felt = UNKNOWN
         self._felt_before = felt_before
         self._is_applied = False
+        self._last_intact_ns = 0
+        self._is_intact = True
 
     @property
     def felt(self) -> Felt:
@@ -142,6 +147,7 @@ class LivingFault:
     async def _apply(self) -> None:
         try:
             await asyncio.to_thread(self._injector.apply)
+            there_ns = self._clock.now_ns()  # it is there before it is read back
             is_there = await asyncio.to_thread(self._injector.confirm)
             if (lifted_by := await asyncio.to_thread(self._injector.lifted_by)) or not is_there:
                 how = f"and lifted by the {lifted_by}" if lifted_by else "and is not there"
@@ -150,11 +156,11 @@ class LivingFault:
         except HarnessError as problem:
             self._note(Kind.FAULT_FAILED, self._name, step="apply", cause=str(problem))
             raise
-        self._is_applied = True
-        self._note(Kind.FAULT_APPLIED, self._name, kind=self._fault.kind, place=self._fault.place)
+        self._is_applied, self._last_intact_ns = True, there_ns
+        self._note(Kind.FAULT_APPLIED, self._name, at_ns=there_ns, kind=self._fault.kind, place=self._fault.place)
 
     async def _watch(self, hold: "asyncio.Future[None]") -> None:
-        """Tell when traffic first feels it, and let it grow where it is asked to."""
+        """Tell when traffic first feels it, let it grow where it is asked to, and see whether it stays."""
         loop = asyncio.get_running_loop()
         applied_s = loop.time()
         while not hold.done():
@@ -162,10 +168,30 @@ class LivingFault:
                 await self._count()
             if isinstance(self._injector, Ramped) and self._fault.ramp:
                 await asyncio.to_thread(self._injector.grow, loop.time() - applied_s)
+            await self._read_back()
             await asyncio.wait([hold], timeout=_FELT_POLL_S)
         hold.result()
 
+    async def _read_back(self, *, final: bool = False) -> None:
+        """Tell when it is found changed or gone, and when it is back; at the end tell in any case."""
+        if not isinstance(self._injector, ReadsBack) or not self._is_applied:
+            return
+        looked_ns = self._clock.now_ns()
+        seen = await asyncio.to_thread(_seen, self._injector)
+        if final or (seen.intact is not None and seen.intact != self._is_intact):
+            about: dict[str, Value] = {"intact": seen.intact, "found": seen.found or None}
+            if seen.intact is False:
+                about |= {"last_intact_ns": self._last_intact_ns, "lifted_by": await self._lifted_by()}
+            self._note(Kind.FAULT_READ_BACK, self._name, at_ns=looked_ns, **about)
+        if seen.intact:
+            self._last_intact_ns = looked_ns
+        self._is_intact = self._is_intact if seen.intact is None else seen.intact
+
+    async def _lifted_by(self) -> str:
+        return await asyncio.to_thread(self._injector.lifted_by) or "somebody"
+
     async def _undo(self) -> None:
+        await self._read_back(final=True)
         lifted_by = await asyncio.to_thread(self._injector.lifted_by)
         if cause := await asyncio.to_thread(self._injector.undo):
             self._note(Kind.FAULT_FAILED, self._name, step="undo", cause=cause)
@@ -184,6 +210,14 @@ class LivingFault:
             self._felt = felt
         if final or self._felt.is_something:
             self._note(Kind.FAULT_OBSERVED, self._name, **self.felt.counts())
+
+
+def _seen(injector: ReadsBack) -> ReadBack:
+    """Read a fault back; looking must not end a run, so a look that fails is written down as one."""
+    try:
+        return injector.read_back()
+    except Exception as problem:  # noqa: BLE001  whatever it is, it says nothing of the fault
+        return ReadBack(None, f"cannot be read: {problem or type(problem).__name__}")
 
 
 async def _uninterrupted(act: Coroutine[Any, Any, _ResultT]) -> _ResultT:

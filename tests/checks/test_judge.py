@@ -87,12 +87,12 @@ def test_an_empty_recording_is_unknown(new_run):
 
 
 def test_an_asked_for_check_that_finds_nothing_is_not_a_pass(new_run):
-    recording = all_is_well(new_run({"objective": {"flow": "browse"}})).read()
+    recording = hang_contained(new_run({"objective": {"flow": "browse"}})).read()
     assert head(recording) == (Status.UNKNOWN, Cause.NOTHING_JUDGED, ExitCode.UNKNOWN)
 
 
 def test_without_any_objective_and_any_check_nothing_was_judged(new_run):
-    recording = all_is_well(new_run(target={"objectives": {}}, blast_radius={})).read()
+    recording = hang_contained(new_run(target={"objectives": {}}, blast_radius={})).read()
     assert head(recording) == (Status.UNKNOWN, Cause.NOTHING_JUDGED, ExitCode.UNKNOWN)
 
 
@@ -156,7 +156,7 @@ def test_nothing_passes_that_did_not_see_its_whole_window(new_run):
     recording = interrupted_at(new_run(*ALL), 18).read(how=None)
     verdict = judge(recording)
     passed = {f.check for f in verdict.findings if f.status is Status.PASS}
-    assert passed == {"steady_before", "fault_applied", "fault_observed", "rollback"}
+    assert passed == {"steady_before", "fault_applied", "rollback"}
     cut = [f for f in verdict.findings if f.check == "blast_radius"]
     assert {(f.status, f.cause) for f in cut} == {(Status.UNKNOWN, Cause.INTERRUPTED)}
 

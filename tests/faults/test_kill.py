@@ -113,7 +113,10 @@ def test_what_the_reaper_undid_is_told_in_the_recording(start_victim, proxy):
     assert undone == {("fault-1", "reaper"), ("fault-2", "reaper")}
     exited = {e["service"] for e in events if e["kind"] == "process.exited"}
     assert {"fault-proxy", "front-db"} <= exited
-    assert [e["text"] for e in events if e["kind"] == "note"] == ["the harness died: the reaper undoes what it left"]
+    assert [e["text"] for e in events if e["kind"] == "note"] == [
+        "the harness died: the reaper undoes what it left",
+        "all that was written down is undone, by the reaper",
+    ]
 
 
 def test_ports_of_a_killed_run_are_free_again(start_victim, proxy):

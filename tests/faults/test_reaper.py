@@ -72,7 +72,7 @@ def test_the_end_of_its_input_means_that_the_harness_died(start_reaper, journal,
     assert not folder.exists()
     assert outstanding(journal.path) == []
     assert not (tmp_path / "record.json").exists()
-    assert [event["kind"] for event in events_in(tmp_path)] == ["note", "fault.undone"]
+    assert [event["kind"] for event in events_in(tmp_path)] == ["note", "fault.undone", "note"]
 
 
 def test_a_dismissal_is_silent_when_all_is_undone_already(start_reaper, journal, tmp_path):

@@ -72,7 +72,7 @@ def test_what_a_dead_run_left_is_found_undone_and_told(victim):
     assert (report.live, report.failed, report.clean) == ([], [], True)
     assert [lives(pid) for pid in pids] == [False, False]
     assert not (run / "harness-data-1").exists()
-    assert [event["kind"] for event in events_in(run)] == ["process.exited"]
+    assert [event["kind"] for event in events_in(run)] == ["process.exited", "note"]
 
 
 def test_a_second_time_there_is_nothing(victim):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.faults import schedule as schedule_module
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Felt, ReadBack
 from harness.faults.schedule import FaultSchedule
 from harness.model.errors import HarnessError, RollbackError
 from harness.model.run.clock import NS_PER_MS, NS_PER_S, SteadyClock
@@ -50,6 +50,19 @@ class Rehearsed:
 
     def settle(self):
         self.asked.append("settle")
+
+
+@dataclass
+class Watched(Rehearsed):
+    """One that can be read back; it says what it is told to, the last word again and again."""
+
+    seen: list[ReadBack | Exception] = field(default_factory=lambda: [AS_ASKED])
+
+    def read_back(self):
+        word = self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
+        if isinstance(word, Exception):
+            raise word
+        return word
 
 
 class Journalled:
@@ -292,3 +305,79 @@ def test_abort_ends_a_fault_and_no_further_one_is_placed(rehearse):
         "fault-1 was lifted before its time, by the abort",
         "fault-2 is not placed: `harness abort` was called",
     ]
+
+
+WEAKER = ReadBack(intact=False, found="latency 20 for 1000")
+
+
+def test_a_fault_is_read_back_before_it_is_undone(rehearse):
+    schedule, heard = rehearse(Watched(), plan=short())
+    asyncio.run(schedule.run())
+    assert heard.of(Kind.FAULT_READ_BACK) == [{"fault": "fault-1", "intact": True, "found": None}]
+    kinds = heard.kinds()
+    assert kinds.index(Kind.FAULT_READ_BACK) < kinds.index(Kind.FAULT_UNDONE)
+
+
+@pytest.mark.parametrize(("found", "lifted", "by"), [(GONE, "reaper", "reaper"), (WEAKER, "", "somebody")])
+def test_a_fault_that_is_found_changed_is_told_with_its_last_good_sight(found, lifted, by, rehearse, monkeypatch):
+    monkeypatch.setattr(schedule_module, "_FELT_POLL_S", 0.05)
+    injector = Watched(seen=[AS_ASKED, AS_ASKED, found])
+    schedule, heard = rehearse(injector, plan=plan_with({"link": LINK, "latency": "1s", "duration": "400ms"}))
+    injector.confirm = lambda: (setattr(injector, "lifted", ""), True)[1]
+    injector.read_back = _lifting(injector, lifted)
+    asyncio.run(schedule.run())
+    changed, last = heard.of(Kind.FAULT_READ_BACK)
+    applied_ns = next(event.time_ns for event in heard if event.kind is Kind.FAULT_APPLIED)
+    assert (changed["intact"], changed["found"], changed["lifted_by"]) == (False, found.found, by)
+    assert changed["last_intact_ns"] > applied_ns
+    assert last == changed | {"last_intact_ns": changed["last_intact_ns"]}
+
+
+def _lifting(injector, by):
+    """Return a read-back after whose first bad word the journal names who lifted it."""
+    plain = injector.read_back
+
+    def read_back():
+        word = plain()
+        injector.lifted = "" if word.intact else by
+        return word
+
+    return read_back
+
+
+def test_a_fault_that_comes_back_is_told_too(rehearse, monkeypatch):
+    monkeypatch.setattr(schedule_module, "_FELT_POLL_S", 0.05)
+    injector = Watched(seen=[AS_ASKED, GONE, AS_ASKED])
+    schedule, heard = rehearse(injector, plan=plan_with({"link": LINK, "latency": "1s", "duration": "400ms"}))
+    asyncio.run(schedule.run())
+    assert [told["intact"] for told in heard.of(Kind.FAULT_READ_BACK)] == [False, True, True]
+
+
+def test_a_look_that_fails_ends_nothing_and_says_so(rehearse):
+    schedule, heard = rehearse(Watched(seen=[ValueError("not JSON")]), plan=short())
+    asyncio.run(schedule.run())
+    assert heard.of(Kind.FAULT_READ_BACK) == [{"fault": "fault-1", "intact": None, "found": "cannot be read: not JSON"}]
+
+
+def test_it_is_there_from_when_it_was_placed_not_from_when_that_was_confirmed(rehearse):
+    injector = Rehearsed()
+    injector.confirm = lambda: time.sleep(0.2) or True
+    schedule, heard = rehearse(injector, plan=short())
+    asyncio.run(schedule.run())
+    asked, applied = (
+        next(e.time_ns for e in heard if e.kind is kind) for kind in (Kind.FAULT_ASKED, Kind.FAULT_APPLIED)
+    )
+    written_ns = next(e.time_ns for e in heard if e.kind is Kind.FAULT_UNDONE)
+    assert asked <= applied <= written_ns - 200 * NS_PER_MS
+
+
+def test_what_cannot_be_made_here_is_not_asked_for(rehearse, monkeypatch):
+    schedule, heard = rehearse(Rehearsed(), plan=short())
+
+    def refuse(_fault, _around):
+        raise HarnessError("not available on this machine")
+
+    monkeypatch.setattr(schedule_module, "injector_for", refuse)
+    with pytest.raises(HarnessError, match="not available"):
+        asyncio.run(schedule.run())
+    assert heard.kinds() == []

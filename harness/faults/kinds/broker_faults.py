@@ -7,7 +7,7 @@ import nats.js.errors
 
 from harness.faults.kinds.broker_acts import MessagesPublished
 from harness.faults.kinds.broker_calls import MARK, BrokerCallError, deliveries, jetstream, stream_of
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import UNKNOWN, Felt, ReadBack
 from harness.faults.kinds.places import Places
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.safety.safety import Safety
@@ -80,6 +80,10 @@ class PoisonFault(StandingFault):
         async with jetstream(self._address) as stream:
             published = [(sequence, self._poison.subject) for sequence in self._sequences]
             return await deliveries(stream, self._act.stream, published)
+
+    def read_back(self) -> ReadBack:
+        """Messages that are gone from the stream may have been digested, which is what they are for."""
+        return ReadBack(None, "messages may have been consumed")
 
     def lifted_by(self) -> str:
         """Look into the journal; a message that is gone from the stream may have been consumed."""

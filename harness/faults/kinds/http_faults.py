@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Felt, ReadBack
 from harness.faults.kinds.link_acts import RulePlaced
 from harness.faults.kinds.standing_fault import StandingFault
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
@@ -30,6 +30,7 @@ class RequestFault(StandingFault):
         self._api = api
         self._name = name
         self._proxy = fault.link
+        self._listed: dict[str, Any] | None = None
         self._rule = {"name": name, "proxy": fault.link, "scope": scope_of(fault), "action": action_of(fault)}
 
     def apply(self) -> None:
@@ -42,6 +43,18 @@ class RequestFault(StandingFault):
             raise HarnessError(
                 msg, hint="a fault on requests needs the embedded proxy, and a link it can see into"
             ) from None
+
+    def read_back(self) -> ReadBack:
+        """Compare the rule that the proxy lists with the one that it listed first."""
+        try:
+            rules = ProxyCalls(self._api, time.monotonic() + _FELT_LIMIT_S).rules()
+        except (ProxyCallError, ProxyGoneError) as problem:
+            return ReadBack(None, str(problem))
+        listed = next((rule for rule in rules if rule.get("name") == self._name), None)
+        self._listed = self._listed or listed
+        if listed is None:
+            return GONE
+        return AS_ASKED if listed == self._listed else ReadBack(intact=False, found=f"another rule: {listed}")
 
     def felt(self) -> Felt:
         """Ask the proxy how many requests the rule touched."""

@@ -66,6 +66,27 @@ class Ramped(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """Whether a fault is there as it was asked for; None where that cannot be told. `found` says what is there."""
+
+    intact: bool | None
+    found: str = ""
+
+
+GONE = ReadBack(intact=False, found="gone")
+AS_ASKED = ReadBack(intact=True)
+
+
+@runtime_checkable
+class ReadsBack(Protocol):
+    """An injector that can say at any time whether its fault still has the strength that was asked for."""
+
+    def read_back(self) -> ReadBack:
+        """Compare what is there now with what was asked for; a second at most."""
+        ...
+
+
 class Injector(Protocol):
     """One fault. Calls block, each for a limited time; they run in threads. None of them sleeps through the fault."""
 

@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import AS_ASKED, UNKNOWN, Felt, ReadBack
 from harness.faults.kinds.kernel_acts import TABLE_PREFIX, PacketFilterError, TableMade, nft, rules, why_missing
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
@@ -63,6 +63,14 @@ class KernelFault(StandingFault):
         if dropped and self._first_ns is None:
             self._first_ns = now_ns()
         return Felt(touched=dropped, unit="packets dropped", first_felt_ns=self._first_ns)
+
+    def read_back(self) -> ReadBack:
+        """Ask the kernel for the table, and whether its rule still stands in it."""
+        try:
+            printed = nft(f"list table inet {self._table}", limit_s=_FELT_LIMIT_S)
+        except PacketFilterError:
+            return super().read_back()
+        return AS_ASKED if _COUNTED.search(printed) else ReadBack(intact=False, found="the table has no rule")
 
     def _port(self) -> int:
         try:

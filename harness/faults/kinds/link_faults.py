@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Felt, ReadBack
 from harness.faults.kinds.link_acts import LinkDown, ToxicPlaced
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
 from harness.faults.proxy.toxiproxy_client import Toxic, ToxiproxyClient
@@ -59,6 +59,15 @@ class ToxicFault:
             and asked.attributes.items() <= held.attributes.items()
         )
 
+    def read_back(self) -> ReadBack:
+        """Compare type, stream, toxicity and attributes with what was asked for by now."""
+        calls = ProxyCalls(self._act.api, time.monotonic() + _FELT_LIMIT_S)
+        try:
+            held = calls.toxic(self._act.proxy, self._act.toxic)
+        except (ProxyCallError, ProxyGoneError) as problem:
+            return ReadBack(None, str(problem))
+        return GONE if held is None else _compared(held, self._toxic)
+
     def felt(self) -> Felt:
         """Ask the embedded proxy; a foreign Toxiproxy does not count."""
         counted = _ask(self._act.api, ProxyCalls.felt)
@@ -103,6 +112,13 @@ class DownFault:
     def confirm(self) -> bool:
         """Read that the link is down."""
         return not self._client.is_enabled(self._act.proxy)
+
+    def read_back(self) -> ReadBack:
+        """Read whether the link is still down."""
+        down = self._act.is_there()
+        if down is None:
+            return ReadBack(None, "the proxy does not answer")
+        return AS_ASKED if down else ReadBack(intact=False, found="the link is enabled")
 
     def felt(self) -> Felt:
         """Return the connections that were cut; refused ones are the kernel's answer, and nobody counts them."""
@@ -164,6 +180,15 @@ def toxic_of(fault: Fault, name: str) -> Toxic:
     kind = fault.toxic
     assert kind is not None
     return Toxic(name, kind, fault.stream, fault.toxicity, _ATTRIBUTES[kind](getattr(fault, kind)))
+
+
+def _compared(held: dict[str, Any], asked: Toxic) -> ReadBack:
+    """Compare what the proxy lists with a toxic; it may have added attributes of its own."""
+    attributes = held.get("attributes") or {}
+    wanted = {"type": asked.type, "stream": asked.stream, "toxicity": asked.toxicity, **asked.attributes}
+    there = {name: held.get(name, attributes.get(name)) for name in wanted}
+    other = ", ".join(f"{name} {there[name]} for {wanted[name]}" for name in wanted if there[name] != wanted[name])
+    return ReadBack(intact=not other, found=other)
 
 
 def _scaled(toxic: Toxic, share: float) -> Toxic:

@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Felt, ReadBack
 from harness.faults.safety.acts import FaultAct
 from harness.faults.safety.journal import Entry
 from harness.faults.safety.safety import Safety, Token
@@ -29,6 +29,13 @@ class StandingFault(ABC):
     def felt(self) -> Felt:
         """Return what it touched; UNKNOWN where that cannot be told."""
         return UNKNOWN
+
+    def read_back(self) -> ReadBack:
+        """Ask every act whether it is still in place."""
+        held = [act.is_there() for _, act in self._written]
+        if False in held:
+            return GONE
+        return ReadBack(None, "it does not answer") if None in held else AS_ASKED
 
     def undo(self) -> str:
         """Undo what was written, latest first; nothing was done before it was written."""

@@ -40,8 +40,12 @@ class ProxyCalls:
 
     def has_toxic(self, proxy: str, toxic: str) -> bool:
         """Say whether the proxy still holds this toxic."""
+        return self.toxic(proxy, toxic) is not None
+
+    def toxic(self, proxy: str, toxic: str) -> dict[str, Any] | None:
+        """Return a toxic as the proxy lists it; None where it has none of that name."""
         listed = self._call("GET", f"/proxies/{quote(proxy, safe='')}/toxics") or []
-        return any(item.get("name") == toxic for item in listed)
+        return next((item for item in listed if item.get("name") == toxic), None)
 
     def add_rule(self, rule: dict[str, Any]) -> None:
         """Make a rule for single requests in the embedded proxy."""

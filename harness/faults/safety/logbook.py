@@ -25,14 +25,21 @@ class Logbook:
         """Add a sentence to the run's events."""
         self._append(Event(self._clock.now_ns(), Kind.NOTE, {"text": text}))
 
-    def write(self, done: Iterable[Undone]) -> bool:
-        """Write each undo down as it comes; return whether all were confirmed."""
+    def write(self, done: Iterable[Undone], *, for_the_dead: bool = False) -> bool:
+        """Write each undo down as it comes; return whether all were confirmed.
+
+        For a harness that died, the end is told too: a fault that it asked for, and that is not told of, was never
+        placed.
+        """
         confirmed = True
         for undone in done:
             if event := event_of(undone, self._clock, by=self._by):
                 self._append(event)
             confirmed &= undone.confirmed
             is_run = isinstance(undone.entry.act, RunMark)
+            if is_run and confirmed and for_the_dead:
+                text = f"all that was written down is undone, by the {self._by}"
+                self._append(Event(self._clock.now_ns(), Kind.NOTE, {"text": text, "all_undone": True}))
             if confirmed if is_run else undone.confirmed:  # the run's mark is last: it stays while anything is left
                 self._in_journal(Journal.mark_done, undone)
                 unregister(undone.entry.act)

@@ -85,7 +85,8 @@ def _finish(journal: Path, *, harness_died: bool) -> ExitCode:
     logbook = Logbook(journal, by="reaper")
     if harness_died:
         logbook.note("the harness died: the reaper undoes what it left")
-    return ExitCode.HELD if logbook.write(undo_all(left)) else ExitCode.NOT_ROLLED_BACK
+    confirmed = logbook.write(undo_all(left), for_the_dead=harness_died)
+    return ExitCode.HELD if confirmed else ExitCode.NOT_ROLLED_BACK
 
 
 def main(argv: Sequence[str]) -> int:

@@ -75,7 +75,7 @@ def _recover_run(path: Path, run: Registered, report: RecoverReport, *, force: b
         return  # what is in it belongs to the run that it names
     report.found += [f"{run.run_id}: {describe(entry.act)}" for entry in left if not isinstance(entry.act, RunMark)]
     logbook = Logbook(journal, by="recover", clock=SteadyClock())
-    if logbook.write(_noted(undo_all(left), run, report)) and not foreign:
+    if logbook.write(_noted(undo_all(left), run, report), for_the_dead=not foreign) and not foreign:
         path.unlink(missing_ok=True)
 
 

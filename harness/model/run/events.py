@@ -17,6 +17,7 @@ class Kind(Enum):
     FAULT_ASKED = "fault.asked"  # fault, kind, place
     FAULT_APPLIED = "fault.applied"  # fault, kind, place; after the injector read it back
     FAULT_OBSERVED = "fault.observed"  # fault, connections, bytes, requests, tenants, touched, unit, first_felt_ns
+    FAULT_READ_BACK = "fault.read_back"  # fault, intact (null: cannot be told), found, lifted_by, last_intact_ns
     FAULT_UNDONE = "fault.undone"  # fault, by: harness | reaper; after it was read back
     FAULT_FAILED = "fault.failed"  # fault, step: apply | undo; cause
     GUARDRAIL_TRIPPED = "guardrail.tripped"  # guardrail, tenant, flow, measure, value, bound, samples
@@ -34,7 +35,7 @@ class Kind(Enum):
     LOAD_ENDED = "load.ended"  # arrivals, sent, late, dropped, code; error_answers and, of these, untraceable
     TELEMETRY_LOST = "telemetry.lost"  # what, count
     LEDGER_READ = "ledger.read"  # ledger, tenant, keys, complete (bool), cause
-    NOTE = "note"  # text
+    NOTE = "note"  # text; all_undone: true where the reaper or recover left nothing
 
     @classmethod
     def _missing_(cls, value: object) -> "Kind | None":
