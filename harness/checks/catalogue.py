@@ -15,11 +15,12 @@ from harness.checks.integrity import integrity
 from harness.checks.isolation import isolation
 from harness.checks.load import generator_kept_up, load_delivered
 from harness.checks.metric import metric
-from harness.checks.objective import blast_radius, objective, steady_after, steady_before
+from harness.checks.objective import blast_radius, objective, steady_after
 from harness.checks.recovery import recovery
 from harness.checks.refusals import refusals
 from harness.checks.retries import retries
 from harness.checks.signals import signals
+from harness.checks.steady import steady_before
 from harness.checks.trace import trace
 from harness.model.result.finding import Finding
 
