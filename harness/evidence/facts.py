@@ -1,6 +1,7 @@
 """What checks ask of a run, computed when it is first asked for, once for all of them."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,8 +9,12 @@ from functools import cached_property
 import numpy as np
 import pyarrow.compute as pc
 
+from harness.evidence.account.account import Bookkeeper
 from harness.evidence.calls import Calls, load_calls
-from harness.evidence.requests import Pair, RequestLog, Requests, load_requests
+from harness.evidence.clocks import clock_offsets
+from harness.evidence.health import VoidTime, sound_rows, void_times
+from harness.evidence.pairing import Links, Spans, link_up, load_ends
+from harness.evidence.requests import Pair, RequestLog, Requests, at_entry, load_requests
 from harness.model.files.faults import Fault
 from harness.model.files.scenario import Phase
 from harness.model.files.target import ends_of
@@ -122,7 +127,7 @@ class Facts:
         """Until when the run was seen: its end, or for a killed one its last request or event."""
         ended_ns = self.recording.manifest.ended_ns
         last_event_ns = self.recording.events[-1].time_ns if self.recording.events else 0
-        return max(self.requests.last_ns, last_event_ns) if ended_ns is None else ended_ns
+        return max(self.raw_requests.last_ns, last_event_ns) if ended_ns is None else ended_ns
 
     def offset_s(self, time_ns: int) -> float:
         """Return a moment on the run's own axis, in seconds after the load began."""
@@ -131,18 +136,29 @@ class Facts:
     # -- what was observed -------------------------------------------------------------------------------------------
 
     @cached_property
-    def requests(self) -> RequestLog:
-        """All requests."""
+    def raw_requests(self) -> RequestLog:
+        """All requests, those in void time included."""
         return load_requests(self.recording)
 
     @cached_property
-    def before_faults(self) -> RequestLog:
-        """The requests that had ended when the first fault was asked for; one still under way says nothing of before.
+    def requests(self) -> RequestLog:
+        """All requests but those that the harness, its load or its machine spoiled."""
+        return RequestLog({p: sound_rows(rows, self.void) for p, rows in self.raw_requests.by_pair.items()})
 
-        Some faults bite before they are known to be there: a service is gone a while before the last of it is.
-        """
-        begun_ns = min(self._asked_ns(number) for number in range(len(self.plan.scenario.faults)))
-        return RequestLog({pair: rows.only(rows.end_ns <= begun_ns) for pair, rows in self.requests.by_pair.items()})
+    @cached_property
+    def void(self) -> tuple[VoidTime, ...]:
+        """The stretches of the run in which the harness, its load or its machine was not well."""
+        return tuple(void_times(self))
+
+    @cached_property
+    def books(self) -> Bookkeeper:
+        """How whole the recording is."""
+        return Bookkeeper(self)
+
+    @cached_property
+    def first_asked_ns(self) -> int:
+        """When the first fault was asked for: some bite before they are known to be there."""
+        return min(self._asked_ns(number) for number in range(len(self.plan.scenario.faults)))
 
     def _asked_ns(self, number: int) -> int:
         asked_ns, there_ns = self._moment(Kind.FAULT_ASKED, fault_name(number)), self.fault_window(number).start_ns
@@ -152,6 +168,48 @@ class Facts:
     def everything(self) -> Requests:
         """All requests in one, in time order."""
         return self.requests.of(*self.requests.by_pair)
+
+    @cached_property
+    def raw_everything(self) -> Requests:
+        """All requests in one, in time order, those in void time included."""
+        return self.raw_requests.of(*self.raw_requests.by_pair)
+
+    @cached_property
+    def at_entry(self) -> Requests:
+        """The requests that were sent to the entry, not straight to a service."""
+        return at_entry(self.recording, self.raw_everything)
+
+    @cached_property
+    def span_ends(self) -> Spans:
+        """All client and server spans."""
+        return load_ends(self.recording)
+
+    @cached_property
+    def span_links(self) -> Links:
+        """Which client span is above which server span."""
+        return link_up(self.span_ends)
+
+    @cached_property
+    def clock_offsets(self) -> Mapping[str, int]:
+        """By how much a service's clock is ahead of the harness', ns; only those that are clearly off."""
+        return clock_offsets(self, self.span_ends, self.span_links) if self.spans else {}
+
+    def span_count(self, window: Window | None, services: frozenset[str] = frozenset()) -> int:
+        """Return how many client and server spans there are in *window*, of *services* or of all."""
+        return self.span_ends.count(window, services)
+
+    def ledger_rows(self, kind: str) -> Mapping[tuple[str, str], int]:
+        """Return how many rows of one type each ledger has of each tenant."""
+        frame = self.recording.frame(Table.LEDGER, ("ledger", "tenant"), where=pc.field("type") == kind)
+        return Counter(zip(frame["ledger"].astype(str), frame["tenant"].astype(str), strict=True))
+
+    @cached_property
+    def scrapes(self) -> Mapping[str, list[tuple[int, bool]]]:
+        """When each service was asked for its metrics, and whether it answered."""
+        found: dict[str, list[tuple[int, bool]]] = {}
+        for sample in self.metric("up"):
+            found.setdefault(sample.service, []).append((sample.time_ns, sample.value > 0))
+        return found
 
     @cached_property
     def spans(self) -> int:
@@ -167,7 +225,8 @@ class Facts:
         scenario = self.plan.scenario
         faulted = [link for fault in scenario.faults for link in self.links_of(fault)]
         asked = [link for entry in scenario.checks if (link := getattr(entry.spec, "link", None))]
-        return load_calls(self.recording, [*faulted, *asked])
+        found = load_calls(self.recording, [*faulted, *asked])
+        return {link: calls.moved(-self.clock_offsets.get(ends_of(link)[0], 0)) for link, calls in found.items()}
 
     def calls_in(self, link: str, window: Window) -> Calls:
         """Return the calls over *link* that began in *window*; UndecidableError without any."""
