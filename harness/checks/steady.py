@@ -16,7 +16,7 @@ from harness.evidence.requests import OUTCOMES, Bools, Pair, RequestLog, Request
 from harness.model.files.scenario import Phase
 from harness.model.files.units import Bound
 from harness.model.result.finding import Cause, Finding, Status, Window
-from harness.model.run.clock import NS_PER_S
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
 from harness.recording.columns import Outcome
 from harness.statistics.binomial import at_least
 from harness.statistics.shares import FEWEST
@@ -50,8 +50,11 @@ def _sick(finding: Finding) -> Finding:
 def _before(facts: Facts) -> RequestLog:
     """Return what had ended when the first fault was asked for, and what was already too slow then."""
     begun_ns, bounds_of = facts.first_asked_ns, objectives_of(facts)
-    rows = facts.requests.by_pair.items()
-    return RequestLog({pair: _as_seen_at(found, begun_ns, _slowest_ms(bounds_of(pair))) for pair, found in rows})
+    seen = {}
+    for pair, rows in facts.requests.by_pair.items():
+        usual_ms = _far_too_slow_ms(rows.only(rows.end_ns <= begun_ns), {})
+        seen[pair] = _as_seen_at(rows, begun_ns, min(usual_ms, _slowest_ms(bounds_of(pair))))
+    return RequestLog(seen)
 
 
 def _as_seen_at(rows: Requests, moment_ns: int, limit_ms: float) -> Requests:
@@ -59,10 +62,11 @@ def _as_seen_at(rows: Requests, moment_ns: int, limit_ms: float) -> Requests:
 
     How it will end is not known: it is not counted as an error.
     """
-    ended = (rows.end_ns <= moment_ns) & (rows.due_ns < moment_ns)
-    old = (rows.end_ns > moment_ns) & (moment_ns - rows.due_ns > limit_ms * 1e6)
+    never_sent = rows.ended(Outcome.DROPPED)
+    ended = ((rows.end_ns <= moment_ns) | never_sent) & (rows.due_ns < moment_ns)
+    old = ~ended & (moment_ns - rows.due_ns > limit_ms * NS_PER_MS)
+    under_way = old[ended | old]
     seen = rows.only(ended | old)
-    under_way = seen.end_ns > moment_ns
     ok = OUTCOMES.index(Outcome.OK)
     return replace(
         seen,

@@ -34,18 +34,14 @@ def lost_requests(facts: "Facts") -> Iterator[Loss]:
 
 
 def _by_pair(facts: "Facts", text: str) -> Iterator[Loss]:
-    """Read `by_pair`: rows of tenant, flow, phase, arrivals, sent and dropped, as JSON."""
-    for tenant, flow, phase, due, *_ in json.loads(text) if text else ():
-        pair, window = Pair(tenant, flow), _due_in(facts, Phase(phase))
+    """Read `by_pair`: rows of tenant, flow, phase and arrivals, as JSON."""
+    for tenant, flow, phase, due in json.loads(text) if text else ():
+        pair, window = Pair(tenant, flow), facts.phase(Phase(phase))
         rows = facts.raw_requests.of(pair)
         recorded = len(_arrivals(rows, window)) if len(rows) else 0
         if due > recorded:
             told = f"the generator counts {due:,} arrivals of {tenant} {flow} in {phase}, {recorded:,} are recorded"
             yield Loss(Signal.REQUESTS, due - recorded, told, window, pair)
-
-
-def _due_in(facts: "Facts", phase: Phase) -> Window:
-    return facts.phase(phase)
 
 
 def _arrivals(rows: Requests, window: Window) -> Requests:
