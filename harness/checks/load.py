@@ -146,7 +146,7 @@ def _void(facts: Facts, void: VoidTime) -> Finding:
         window=Window("void", void.start_ns, void.end_ns),
         severity=Severity.WARNING,
         cause=Cause.LOAD_NOT_DELIVERED,
-        reason=f"Nothing that was measured then counts. {_NEXT_STEP}",
+        reason=f"{'No failure in it' if void.only_excuses else 'Nothing that was measured then'} counts. {_NEXT_STEP}",
         measure=f"void {begin_s:.0f}",
     )
 

@@ -11,10 +11,11 @@ own window and for its own tenant:
 
 Where the time was void (see `evidence/health.py`), requests under way in it are left out. A finding on requests alone
 is decided by the rest, if four fifths of its window are left; every other finding that void time touches decides
-nothing. What is final at one sight is not touched by void time.
+nothing. Time in which other programs took the machine's cores takes only failures with it.
+What is final at one sight is not touched by void time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.checks.precedence import Judged
@@ -66,16 +67,23 @@ def _unless_void(facts: Facts, finding: Finding, standing: Standing) -> Finding:
     window = finding.window or Window(
         "whole run", facts.phase(Phase.WARMUP).start_ns, facts.phase(Phase.RECOVERY).end_ns
     )
-    touching = [void for void in facts.void if void.overlap_ns(window)]
+    failed = finding.status is Status.FAIL
+    touching = [v for v in facts.void if v.overlap_ns(window) and (failed or not v.only_excuses)]
     if not touching:
         return finding
+    if any(void.only_excuses for void in touching):
+        return finding.undecided(Cause.LOAD_NOT_DELIVERED, _void(facts, touching, window))
     share = spoiled_share(touching, window)
     empty = spoiled_share([void for void in touching if void.is_empty], window)
-    by_rest = standing.signals == {Signal.REQUESTS} or finding.status is not Status.FAIL
+    by_rest = standing.signals == {Signal.REQUESTS} or not failed
     if by_rest and share <= MOST_VOID and empty <= MOST_EMPTY:
         return finding
+    return finding.undecided(Cause.LOAD_NOT_DELIVERED, _void(facts, touching, window))
+
+
+def _void(facts: Facts, touching: Sequence[VoidTime], window: Window) -> str:
     named = "; ".join(told(facts, void) for void in touching[:3])
-    return finding.undecided(Cause.LOAD_NOT_DELIVERED, f"{share:.0%} of its window ({window.name}) is void: {named}.")
+    return f"{spoiled_share(touching, window):.0%} of its window ({window.name}) is void: {named}."
 
 
 def told(facts: Facts, void: VoidTime) -> str:

@@ -1,14 +1,16 @@
 """Void time: when the harness, its load or its machine was not well, so that what was measured says nothing.
 
     late      the generator sent a tenth of its requests more than 100 ms late, for two seconds
-    busy      other programs took the machine's cores; where that is not recorded: hardly anything of them was idle
+    busy      hardly anything of the machine's cores was idle, and nobody recorded who took them
+    shared    hardly anything was idle, and other programs took a quarter or more: what failed then may be their work,
+              what held was held under harder conditions and counts
     silent    nothing was sent at all while many arrivals were due: the generator, its disk or the machine stood still
 
 A pause of the machine shows as silence, on the clock of the run; a step of the wall clock cannot bend that clock.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,7 @@ class VoidTime:
     end_ns: int
     why: str
     is_empty: bool = False  # nothing was recorded, so there is no rest to judge by
+    only_excuses: bool = False  # failures do not count; what held does
 
     def overlap_ns(self, window: Window) -> int:
         """Return how much of *window* it spoils."""
@@ -59,7 +62,7 @@ def void_times(facts: "Facts") -> Iterator[VoidTime]:
 def sound_rows(rows: Requests, void: Sequence[VoidTime]) -> Requests:
     """Return the requests that were not under way in void time."""
     spoiled = np.zeros(len(rows), dtype=np.bool_)
-    for time in void:
+    for time in (time for time in void if not time.only_excuses):
         spoiled |= (rows.due_ns < time.end_ns) & (np.maximum(rows.end_ns, rows.due_ns + 1) > time.start_ns)
     return rows.only(~spoiled) if spoiled.any() else rows
 
@@ -98,16 +101,19 @@ def _busy(facts: "Facts") -> Iterator[VoidTime]:
     foreign = _in_run(facts, "host_cpu_foreign_ratio")
     if foreign:
         why = "other programs took the machine's cores"
-        yield from _above(foreign, FOREIGN_LIMIT, why, _in_run(facts, "host_cpu_busy_ratio"))
+        for void in _above(facts, foreign, FOREIGN_LIMIT, why, _in_run(facts, "host_cpu_busy_ratio")):
+            yield replace(void, only_excuses=True)
         return
     why = f"the machine was more than {BUSY_LIMIT:.0%} busy"
     meant = _meant_to_saturate(facts)
-    for void in _above(_in_run(facts, "host_cpu_busy_ratio"), BUSY_LIMIT, why, ()):
+    for void in _above(facts, _in_run(facts, "host_cpu_busy_ratio"), BUSY_LIMIT, why, ()):
         if not any(void.overlap_ns(window) for window in meant):
             yield void
 
 
-def _above(samples: Sequence["Sample"], limit: float, why: str, busy: Sequence["Sample"]) -> Iterator[VoidTime]:
+def _above(
+    facts: "Facts", samples: Sequence["Sample"], limit: float, why: str, busy: Sequence["Sample"]
+) -> Iterator[VoidTime]:
     """Yield each second-long stretch around which the mean of three samples is above *limit*."""
     values = np.array([sample.value for sample in samples])
     total = {sample.time_ns: sample.value for sample in busy}
@@ -116,7 +122,8 @@ def _above(samples: Sequence["Sample"], limit: float, why: str, busy: Sequence["
         mean = float(values[n : n + _SAMPLES].mean())
         is_full = not total or np.mean([total.get(sample.time_ns, 1.0) for sample in these]) > BUSY_LIMIT
         if mean > limit and is_full:
-            yield VoidTime(these[0].time_ns - NS_PER_S, these[-1].time_ns, why)
+            begin_ns = max(these[0].time_ns - NS_PER_S, _run(facts).start_ns)
+            yield VoidTime(begin_ns, these[-1].time_ns, why)
 
 
 def _in_run(facts: "Facts", name: str) -> list["Sample"]:
@@ -149,6 +156,6 @@ def _merged(void: Sequence[VoidTime]) -> list[VoidTime]:
     for time in void:
         if merged and merged[-1].end_ns >= time.start_ns:
             last = merged.pop()
-            time = VoidTime(last.start_ns, max(last.end_ns, time.end_ns), time.why, time.is_empty)
+            time = replace(time, start_ns=last.start_ns, end_ns=max(last.end_ns, time.end_ns))
         merged.append(time)
     return merged

@@ -161,7 +161,7 @@ def _before_first(series: Series, first: Point, window: Window) -> Range:
 
 
 def _after_last(series: Series, last: Point, window: Window) -> Range:
-    """What comes after the last value inside: little near the end; after a missed scrape at most what the next shows."""
+    """What comes after the last value inside: near the end little, after a missed scrape what the next one shows."""
     unseen_ns = window.end_ns - last.time_ns
     later = [point for point in series.points if point.time_ns >= window.end_ns][:1]
     if unseen_ns <= series.longest_ns:
