@@ -44,8 +44,10 @@ class Standing:
 
 def settled(facts: Facts, judged: Judged, standing: Standing) -> Judged:
     """Return the finding as what it stands on allows it."""
-    if not standing.signals or judged.finding.status is Status.UNKNOWN:
+    if not standing.signals:
         return judged
+    if judged.finding.status is Status.UNKNOWN:
+        return judged if judged.final else judged.with_finding(_by_its_cause(facts, judged.finding))
     lost = _unless_lost(facts, judged.finding, standing)
     if lost.status is Status.UNKNOWN or judged.final:
         return judged.with_finding(lost)
@@ -63,10 +65,22 @@ def _unless_lost(facts: Facts, finding: Finding, standing: Standing) -> Finding:
     return finding
 
 
+def _by_its_cause(facts: Facts, finding: Finding) -> Finding:
+    """Few samples are no riddle where void time took them."""
+    window = _window(facts, finding)
+    touching = [v for v in facts.void if v.overlap_ns(window) and not v.only_excuses]
+    if finding.cause is not Cause.TOO_FEW_SAMPLES or spoiled_share(touching, window) <= MOST_VOID:
+        return finding
+    return finding.undecided(Cause.LOAD_NOT_DELIVERED, _void(facts, touching, window))
+
+
+def _window(facts: Facts, finding: Finding) -> Window:
+    begin_ns, end_ns = facts.phase(Phase.WARMUP).start_ns, facts.phase(Phase.RECOVERY).end_ns
+    return finding.window or Window("whole run", begin_ns, end_ns)
+
+
 def _unless_void(facts: Facts, finding: Finding, standing: Standing) -> Finding:
-    window = finding.window or Window(
-        "whole run", facts.phase(Phase.WARMUP).start_ns, facts.phase(Phase.RECOVERY).end_ns
-    )
+    window = _window(facts, finding)
     failed = finding.status is Status.FAIL
     touching = [v for v in facts.void if v.overlap_ns(window) and (failed or not v.only_excuses)]
     if not touching:

@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness.evidence.account.account import Bookkeeper
+from harness.evidence.account.spans import SpanAccount, span_account
 from harness.evidence.calls import Calls, load_calls
-from harness.evidence.clocks import clock_offsets
 from harness.evidence.health import VoidTime, sound_rows, void_times
-from harness.evidence.pairing import Links, Spans, link_up, load_ends
 from harness.evidence.requests import Pair, RequestLog, Requests, at_entry, load_requests
 from harness.model.files.faults import Fault
 from harness.model.files.scenario import Phase
@@ -180,23 +179,20 @@ class Facts:
         return at_entry(self.recording, self.raw_everything)
 
     @cached_property
-    def span_ends(self) -> Spans:
-        """All client and server spans."""
-        return load_ends(self.recording)
+    def span_account(self) -> SpanAccount:
+        """What is missing among the spans, and whose clock is off; the spans themselves are not kept."""
+        return span_account(self) if self.spans else SpanAccount((), {})
 
-    @cached_property
-    def span_links(self) -> Links:
-        """Which client span is above which server span."""
-        return link_up(self.span_ends)
-
-    @cached_property
+    @property
     def clock_offsets(self) -> Mapping[str, int]:
         """By how much a service's clock is ahead of the harness', ns; only those that are clearly off."""
-        return clock_offsets(self, self.span_ends, self.span_links) if self.spans else {}
+        return self.span_account.offsets
 
     def span_count(self, window: Window | None, services: frozenset[str] = frozenset()) -> int:
-        """Return how many client and server spans there are in *window*, of *services* or of all."""
-        return self.span_ends.count(window, services)
+        """Return how many spans begin in *window*, of *services* or of all."""
+        where = pc.field("service").isin(list(services)) if services else None
+        columns = self.recording.batches(Table.SPANS, ("start",), window=window, where=where)
+        return sum(len(batch) for batch in columns)
 
     def ledger_rows(self, kind: str) -> Mapping[tuple[str, str], int]:
         """Return how many rows of one type each ledger has of each tenant."""

@@ -35,6 +35,7 @@ _SLIDING_NS = 2 * NS_PER_S
 _STEP_NS = NS_PER_S
 _FEWEST_SENT = 5
 _SAMPLES = 3  # of the machine, a second each
+_LATE = "the generator sent a tenth of its requests over 100 ms late"
 _SATURATING = ("surge", "cpu_hog")
 
 
@@ -85,12 +86,13 @@ def _late(facts: "Facts") -> Iterator[VoidTime]:
     arrivals = arrivals.only(arrivals.first).sent
     lag_ms = (arrivals.start_ns - arrivals.due_ns) / NS_PER_MS
     for begin_ns in range(window.start_ns, window.end_ns, _STEP_NS):
-        end_ns = min(begin_ns + _SLIDING_NS, window.end_ns)
-        first, last = np.searchsorted(arrivals.due_ns, (begin_ns, end_ns))
+        first, last = np.searchsorted(arrivals.due_ns, (begin_ns, min(begin_ns + _SLIDING_NS, window.end_ns)))
         if last - first >= _FEWEST_SENT:
             tenth_ms = float(np.quantile(lag_ms[first:last], LATE_SHARE, method="lower"))
             if tenth_ms > LATE_MS:
-                yield VoidTime(begin_ns, end_ns, "the generator sent a tenth of its requests over 100 ms late")
+                these = first + np.flatnonzero(lag_ms[first:last] > LATE_MS)
+                until_ns = max(int(arrivals.start_ns[these].max()), int(arrivals.due_ns[these[-1]]) + 1)
+                yield VoidTime(int(arrivals.due_ns[these[0]]), until_ns, _LATE)
 
 
 def _busy(facts: "Facts") -> Iterator[VoidTime]:

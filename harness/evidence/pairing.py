@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from harness.evidence.ids import Ids, key_of, words_of
 from harness.model.files.target import ends_of
-from harness.model.result.finding import Window
 from harness.recording.columns import Table
 from harness.recording.reader import Recording
 
@@ -48,57 +47,46 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """All client and server spans of a recording, and the sorted ids of all spans; each span counts once."""
+    """All client and server spans of a recording; each counts once."""
 
+    recording: Recording
     services: tuple[str, ...]
     clients: Ends
     servers: Ends
-    ids: Ids
 
     def code(self, service: str) -> int:
         """Return the number of a service; NOBODY for one that recorded nothing and was called by nobody."""
         return self.services.index(service) if service in self.services else NOBODY
 
-    def count(self, window: Window | None, services: frozenset[str]) -> int:
-        """Return how many client and server spans begin in *window*; of *services* only, unless that is empty."""
-        codes = [self.code(service) for service in services]
-        total = 0
-        for ends in (self.clients, self.servers):
-            inside = np.ones(len(ends), dtype=np.bool_) if window is None else _begin_in(ends, window)
-            total += int((inside & np.isin(ends.service, codes)).sum() if codes else inside.sum())
-        return total
-
     def exists(self, ids: Ids) -> Bools:
-        """Say of each id whether a span has it."""
-        return among(ids, self.ids)
-
-
-def _begin_in(ends: Ends, window: Window) -> Bools:
-    inside: Bools = (ends.start_ns >= window.start_ns) & (ends.start_ns < window.end_ns)
-    return inside
+        """Say of each id whether any span has it. Streams all spans: it is asked of few, the odd ones."""
+        found = np.zeros(len(ids), dtype=np.bool_)
+        for batch in self.recording.batches(Table.SPANS, ("span_id",)) if len(ids) else ():
+            found |= among(ids, np.sort(words_of(batch.column("span_id"))[:, 0]))
+        return found
 
 
 def among(wanted: Ids, ordered: Ids) -> Bools:
     """Say of each of *wanted* whether it is among *ordered*."""
     if not len(ordered):
         return np.zeros(len(wanted), dtype=np.bool_)
-    place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
-    found: Bools = ordered[place] == wanted
+    turn = np.argsort(wanted)  # looked up in order: neighbours lie close to each other in memory
+    found = np.zeros(len(wanted), dtype=np.bool_)
+    place = np.minimum(np.searchsorted(ordered, wanted[turn]), len(ordered) - 1)
+    found[turn] = ordered[place] == wanted[turn]
     return found
 
 
 def load_ends(recording: Recording) -> Spans:
     """Read the spans of a recording."""
     names: dict[str, int] = {}
-    clients, servers, ids = [_none()], [_none()], [np.empty(0, np.uint64)]
+    clients, servers = [_none()], [_none()]
     for batch in recording.batches(Table.SPANS, _COLUMNS):
-        ids.append(words_of(batch.column("span_id"))[:, 0].copy())
         for kind, parts in (("client", clients), ("server", servers)):
             rows = np.flatnonzero(_is(batch.column("kind"), kind))
             if len(rows):
                 parts.append(_read(batch, rows, names))
-    ordered = np.sort(np.concatenate(ids))
-    return Spans(tuple(names), _once(_together(clients)), _once(_together(servers)), ordered)
+    return Spans(recording, tuple(names), _once(clients), _once(servers))
 
 
 def _read(batch: pa.RecordBatch, rows: Ints, names: dict[str, int]) -> Ends:
@@ -138,17 +126,23 @@ def _none() -> Ends:
     return Ends(ids, ids, flags, codes, codes, ids, times, times, flags)
 
 
-def _together(parts: list[Ends]) -> Ends:
-    return Ends(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Ends)))
+def _once(parts: list[Ends]) -> Ends:
+    """Join *parts*, one of each span, ordered by id: an exporter that was not answered sends again.
 
-
-def _once(ends: Ends) -> Ends:
-    """Keep one of each span, ordered by its id: an exporter that was not answered sends again."""
-    order = np.argsort(ends.id, kind="stable")
-    ids, traces = ends.id[order], ends.trace[order]
+    Column by column: all of them twice would be too much for millions of spans.
+    """
+    ids, traces = (np.concatenate([getattr(part, name) for part in parts]) for name in ("id", "trace"))
+    order = np.argsort(ids, kind="stable")
+    ids, traces = ids[order], traces[order]
     again = np.zeros(len(order), dtype=np.bool_)
     again[1:] = (ids[1:] == ids[:-1]) & (traces[1:] == traces[:-1])
-    return ends.only(order[~again])
+    chosen = order[~again]
+    columns = [[getattr(part, field.name) for part in parts] for field in fields(Ends)]
+    parts.clear()
+    joined = []
+    while columns:
+        joined.append(np.concatenate(columns.pop(0))[chosen])
+    return Ends(*joined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +158,8 @@ def link_up(spans: Spans) -> Links:
     clients, servers = spans.clients, spans.servers
     if not len(clients):
         return Links(np.full(len(servers), NOBODY), np.zeros(0, dtype=np.bool_))
-    place = np.minimum(np.searchsorted(clients.id, servers.parent), len(clients) - 1)
+    turn, place = np.argsort(servers.parent), np.empty(len(servers), np.int64)
+    place[turn] = np.minimum(np.searchsorted(clients.id, servers.parent[turn]), len(clients) - 1)
     found = servers.has_parent & (clients.id[place] == servers.parent)
     answered = np.zeros(len(clients), dtype=np.bool_)
     answered[place[found]] = True

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from harness.evidence.account.counters import lost_requests
 from harness.evidence.account.loss import Loss, Scope, Signal, Times, Wholeness
 from harness.evidence.account.notices import lost_reads, missing_files, told_losses
-from harness.evidence.account.traces import missing_spans
 from harness.evidence.account.writes import lost_writes
 from harness.recording.columns import Table
 
@@ -41,8 +40,7 @@ class Bookkeeper:
         facts = self._facts
         sources = (lost_requests, told_losses, missing_files, lost_reads, lost_writes)
         losses = [loss for source in sources for loss in source(facts)]
-        times = list(missing_spans(facts, facts.span_ends, facts.span_links)) if facts.spans else []
-        return Account(losses, times)
+        return Account(losses, facts.span_account.times)
 
     def whole(self, signal: Signal, scope: Scope) -> Wholeness:
         """Return how much of *signal* is there in *scope*; losses that may lie anywhere count in every scope."""

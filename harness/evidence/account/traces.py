@@ -28,10 +28,9 @@ def missing_spans(facts: "Facts", spans: Spans, links: Links) -> Iterator[Times]
     """Yield what should be there and is not, service by service; what a kill takes along is no loss."""
     settled = _settled(facts)
     yield from _at_entry(facts, spans, settled)
-    linked = spans.exists(spans.clients.parent)
     for code, service in by_service(spans):
         if service != facts.plan.target.entry:
-            yield from _at(facts, spans, links, (code, service), linked, settled)
+            yield from _at(facts, spans, links, (code, service), settled)
 
 
 def _settled(facts: "Facts") -> Window:
@@ -58,22 +57,22 @@ def _at_entry(facts: "Facts", spans: Spans, settled: Window) -> Iterator[Times]:
     yield Times(Signal.REQUESTS, orphans, f"requests that {entry} saw", entry, lost)
 
 
-def _at(
-    facts: "Facts", spans: Spans, links: Links, callee: tuple[int, str], linked: Bools, settled: Window
-) -> Iterator[Times]:
+def _at(facts: "Facts", spans: Spans, links: Links, callee: tuple[int, str], settled: Window) -> Iterator[Times]:
     """Compare the calls to one service with what it recorded of them, and the other way round."""
     code, service = callee
-    calls = (spans.clients.callee == code) & ~spans.clients.failed & linked & spans.clients.has_parent
+    calls = (spans.clients.callee == code) & ~spans.clients.failed & spans.clients.has_parent & ~links.answered
     calls &= _inside(spans.clients.end_ns, settled) & _reaches(facts, service, spans.clients)
     calls &= ~_dead(facts, service, spans.clients.end_ns)
     servers = (spans.servers.service == code) & _inside(spans.servers.start_ns, settled)
-    made, answered = spans.clients.only(calls), links.answered[calls]
+    unanswered = spans.clients.only(calls)
     below = links.client_of[servers] != NOBODY
     recorded = spans.servers.only(servers)
     if not below.any() or below.mean() < LEAST_LINKED:
         return
-    unlinked = recorded.only(~below & ~spans.exists(recorded.parent))
-    lost, strays = np.sort(made.start_ns[~answered]), np.sort(unlinked.start_ns)
+    alone = recorded.only(~below)
+    unlinked = alone.only(~(alone.has_parent & spans.exists(alone.parent)))
+    lost = np.sort(unanswered.start_ns[spans.exists(unanswered.parent)])
+    strays = np.sort(unlinked.start_ns)
     yield Times(Signal.SPANS, lost, f"server spans of {service}", service, strays)
     torn = unlinked.only(unlinked.has_parent & ~_caller_dead(facts, service, unlinked.start_ns))
     yield Times(Signal.SPANS, np.sort(torn.start_ns), f"client spans of calls to {service}", service, lost)
