@@ -195,9 +195,11 @@ class Facts:
         return sum(len(batch) for batch in columns)
 
     def ledger_rows(self, kind: str) -> Mapping[tuple[str, str], int]:
-        """Return how many rows of one type each ledger has of each tenant."""
-        frame = self.recording.frame(Table.LEDGER, ("ledger", "tenant"), where=pc.field("type") == kind)
-        return Counter(zip(frame["ledger"].astype(str), frame["tenant"].astype(str), strict=True))
+        """Return how many rows of one type each ledger has of each tenant; an acknowledgement written twice is one."""
+        columns = ("ledger", "tenant", "key", "trace_id")
+        frame = self.recording.frame(Table.LEDGER, columns, where=pc.field("type") == kind)
+        rows = frame if kind == "read" else frame.drop_duplicates()
+        return Counter(zip(rows["ledger"].astype(str), rows["tenant"].astype(str), strict=True))
 
     @cached_property
     def scrapes(self) -> Mapping[str, list[tuple[int, bool]]]:

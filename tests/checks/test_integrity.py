@@ -107,7 +107,7 @@ def test_a_key_acknowledged_to_two_requests_fails(written):
 
 
 def test_the_same_acknowledgement_written_twice_counts_once(new_run):
-    written = all_is_well(new_run(CHECK), but=[AFTER_TEN])
+    written = all_is_well(new_run(CHECK), but=[Stretch(0.25, 32, None, "checkout")])
     for tenant in ("acme", "globex"):
         for kind in ("invoke", "ok", "ok"):
             written.row(Table.LEDGER, at(15), kind, "orders", tenant, "one", None, b"a" * 16)
@@ -137,7 +137,7 @@ def read_at(written, at_s, *keys, tenant="acme"):
 
 @pytest.fixture
 def two_writes(new_run):
-    run = all_is_well(new_run(CHECK), but=[AFTER_TEN])
+    run = all_is_well(new_run(CHECK), but=[Stretch(0.5, 32, None, "checkout")])
     for key in ("one", "two"):
         for kind in ("invoke", "ok"):
             run.ledger(kind, "acme", key)

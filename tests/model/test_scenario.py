@@ -36,6 +36,9 @@ proves:
 """
 
 
+METRIC = "  - integrity: {ledger: orders}\n  - metric: {name: %s, bound: '%s', measure: max}\n"
+
+
 @pytest.fixture(scope="module")
 def target() -> Target:
     return load_target(SAMPLE_TARGET)
@@ -349,3 +352,20 @@ def test_a_random_start_and_repeats_follow_the_seed(tmp_path, target):
     assert [round(b[0] - a[0], 6) for a, b in pairwise(first)] == [2, 2]
     assert 13 <= first[0][0] <= 15
     assert plans[0].fault_window_s(0) == (first[0][0], first[-1][1])
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"), [("queue_bytes", "<= 5ms"), ("queue_age", "<= 5s"), ("age_seconds", "< 5%")]
+)
+def test_a_bound_whose_unit_does_not_fit_the_metric_is_an_error_with_its_position(tmp_path, target, name, bound):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("  - integrity: {ledger: orders}\n", METRIC % (name, bound)))
+    with pytest.raises(UsageError, match=r"mine.yaml:14:\d+: the bound .* has a unit that does not fit"):
+        load_scenario(path, target)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("age_seconds", "<= 5ms"), ("full_ratio", "< 5%"), ("queue_age", "<= 5")])
+def test_a_bound_that_fits_its_metric_is_taken(tmp_path, target, name, bound):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("  - integrity: {ledger: orders}\n", METRIC % (name, bound)))
+    assert load_scenario(path, target).checks[-1].metric.name == name
