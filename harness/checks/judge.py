@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.checks.catalogue import ASKED, BUILT_IN
+from harness.checks.catalogue import ASKED, BUILT_IN, CheckKind
 from harness.checks.precedence import Judged, conclude, unproven
+from harness.checks.standing import Standing, settled
 from harness.evidence.facts import Facts, UndecidableError
 from harness.model.base import Spec
 from harness.model.files.scenario import Severity
+from harness.model.files.target import ends_of
 from harness.model.result.finding import Cause, Finding, How, Status, Verdict
 from harness.recording.reader import Recording
 
@@ -49,6 +51,7 @@ class _Entry:
     severity: Severity
     run: Callable[[Facts], Iterable[Finding]]
     final: bool
+    standing: Standing
 
 
 def _entries(facts: Facts) -> Iterator[_Entry]:
@@ -61,10 +64,21 @@ def _entries(facts: Facts) -> Iterator[_Entry]:
             entry.severity,
             _with(ASKED[entry.kind].judge, entry.spec),
             ASKED[entry.kind].final,
+            _standing(facts, ASKED[entry.kind], entry.spec),
         )
     for name, built_in in BUILT_IN.items():
         if name not in {entry.kind for entry in checks}:
-            yield _Entry(name, name, False, Severity.CRITICAL, built_in.judge, built_in.final)
+            standing = Standing(built_in.stands_on, built_in.by_absence)
+            yield _Entry(name, name, False, Severity.CRITICAL, built_in.judge, built_in.final, standing)
+
+
+def _standing(facts: Facts, kind: CheckKind, spec: Spec) -> Standing:
+    """Return what an asked for check stands on: of its signals only what its link, service or ledger is about."""
+    link, service, ledger = (getattr(spec, name, None) for name in ("link", "service", "ledger"))
+    about = {*(ends_of(link) if link else ()), *filter(None, (service, ledger))}
+    if ledger in facts.plan.target.ledgers:
+        about |= {facts.plan.target.ledgers[ledger].of or ledger}
+    return Standing(kind.stands_on, kind.by_absence, frozenset(about))
 
 
 def _with(check: Callable[[Facts, Any], Iterable[Finding]], spec: Spec) -> Callable[[Facts], Iterable[Finding]]:
@@ -80,7 +94,18 @@ def _run(facts: Facts, entry: _Entry) -> Sequence[Judged]:
         found = [_undecided(Cause.CHECK_CRASHED, f"{type(error).__name__}: {error}")]
     if entry.asked and not found:
         found = [_undecided(Cause.NOTHING_JUDGED, "It found nothing to judge: does what it names have any load?")]
-    return [Judged(entry.kind, entry.asked, _named(finding, entry), entry.final) for finding in found]
+    judged = (Judged(entry.kind, entry.asked, _named(finding, entry), entry.final) for finding in found)
+    return [_settled(facts, j, entry.standing) for j in judged]
+
+
+def _settled(facts: Facts, judged: Judged, standing: Standing) -> Judged:
+    try:
+        return settled(facts, judged, standing)
+    except UndecidableError:
+        return judged  # there are no phases, so the finding has no window that could lack anything
+    except Exception as error:  # noqa: BLE001  whether it can be trusted is not known: then it is not
+        reason = f"What it stands on cannot be read: {type(error).__name__}: {error}"
+        return judged.with_finding(judged.finding.undecided(Cause.CHECK_CRASHED, reason))
 
 
 def _undecided(cause: Cause, reason: str) -> Finding:

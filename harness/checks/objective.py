@@ -1,4 +1,4 @@
-"""Promises kept: a flow's bounds in one phase, the blast radius, and steady state before and after the fault."""
+"""Promises kept: a flow's bounds in one phase, the blast radius, and steady state after the fault."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -78,18 +78,6 @@ def _latencies(rows: Requests, window: Window) -> LatenciesInBlocks:
 
 def _p95_ms(rows: Requests, window: Window) -> float:
     return ranked(rows.only(rows.answered).within(window).latency_ms, 0.95)
-
-
-def steady_before(facts: Facts) -> list[Finding]:
-    """Judge every tenant's flow by the target's objectives before the fault; if not, nothing later counts."""
-    baseline, log = facts.phase(Phase.BASELINE), facts.before_faults
-    found = judge_pairs(facts, facts.loaded, baseline, objectives_of(facts), log=log)
-    return [_sick(finding) if finding.status is Status.FAIL else finding for finding in found]
-
-
-def _sick(finding: Finding) -> Finding:
-    reason = "Not steady before the fault: bring the target into order, or give it a longer warmup."
-    return replace(finding, status=Status.UNKNOWN, cause=Cause.SICK_BASELINE, reason=reason)
 
 
 def steady_after(facts: Facts) -> list[Finding]:

@@ -3,8 +3,9 @@
     1. what is final at one sight fails: another tenant's data, a broken promise of a write, a rollback not confirmed,
        a guardrail that stopped the run
     2. a run that did not come to its end is unknown
-    3. a sick baseline, or a fault that was not applied or not observed, makes the run unknown: what failed in it may
-       have failed for another reason, what held was not put to the test
+    3. a baseline that is sick or undecided, a load that was not delivered, a late generator, a service that something
+       else ended, or a fault that was not applied or not observed makes the run unknown: what failed in it may have
+       failed for another reason, what held was not put to the test
     4. a failure fails                                          (failures outweigh unknowns outweigh passes)
     5. anything undecided is unknown, with its gravest cause
     6. nothing judged is unknown; so is a run in which nothing that the scenario asks for had to act
@@ -13,7 +14,7 @@ Warnings take no part in it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.model.files.scenario import Severity
 from harness.model.result.finding import Cause, Finding, How, Status
@@ -32,7 +33,9 @@ GRAVEST_FIRST = (
     Cause.UNPROVEN,
 )
 _VOID = (Cause.SICK_BASELINE, Cause.NOT_OBSERVED)
-_HEALTH = frozenset(("steady_before", "fault_applied", "fault_observed"))
+_FAULT = frozenset(("fault_applied", "fault_observed"))
+_HEALTH = frozenset(("steady_before", "load_delivered", "generator_kept_up", "services_stayed_up"))
+"""While one of these is undecided, whatever the cause, nothing that failed counts."""
 HELD = "All requested checks were decided and passed."
 
 
@@ -44,6 +47,10 @@ class Judged:
     asked: bool
     finding: Finding
     final: bool = False  # one failure decides, whatever else happened to the run
+
+    def with_finding(self, finding: Finding) -> "Judged":
+        """Return the same with another finding."""
+        return self if finding is self.finding else replace(self, finding=finding)
 
     @property
     def failed(self) -> bool:
@@ -78,7 +85,7 @@ def conclude(judged: Sequence[Judged], how: How, end: str | None) -> Conclusion:
         return _broken(final, failed)
     if how is not How.COMPLETED:
         return Conclusion(Status.UNKNOWN, Cause.INTERRUPTED, _ended_early(how, end))
-    if void := [j for j in critical if j.kind in _HEALTH and j.cause in _VOID]:
+    if void := [j for j in critical if _voids(j)]:
         return _undecided(void, critical, failed)
     if failed:
         return _broken(failed, failed)
@@ -90,6 +97,13 @@ def conclude(judged: Sequence[Judged], how: How, end: str | None) -> Conclusion:
     if asked and not any(j.exercised for j in asked):
         return Conclusion(Status.UNKNOWN, Cause.NOTHING_JUDGED, "None of the requested checks had anything to judge.")
     return Conclusion(Status.PASS, None, HELD)
+
+
+def _voids(judged: Judged) -> bool:
+    """Say whether a finding takes their weight from all failures but final ones."""
+    if judged.kind in _FAULT:
+        return judged.cause in _VOID
+    return judged.kind in _HEALTH and judged.cause is not None
 
 
 def _broken(first: Sequence[Judged], failed: Sequence[Judged]) -> Conclusion:

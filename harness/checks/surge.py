@@ -43,5 +43,5 @@ def surge_observed(facts: Facts, number: int, surge: Surge) -> Finding:
 def arrivals(facts: Facts, surge: Surge, window: Window) -> int:
     """Count the requests of a surge's tenant that were sent, one an arrival."""
     pairs = [pair for pair in facts.loaded if pair.tenant == surge.tenant]
-    rows = facts.requests.of(*pairs).within(window)
+    rows = facts.raw_requests.of(*pairs).within(window)
     return int((rows.first & ~rows.ended(Outcome.DROPPED)).sum())

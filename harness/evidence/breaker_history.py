@@ -22,7 +22,8 @@ def changes_of(facts: Facts, name: str) -> list[Change]:
     """Return a breaker's changes in time order: as it told them, else as its metric shows them, second by second."""
     told = [e for e in facts.recording.events_of(Kind.BREAKER_CHANGED) if e.text("breaker") == name]
     if told:
-        return [Change(event.time_ns, event.text("to_state")) for event in told]
+        off = facts.clock_offsets
+        return [Change(e.time_ns - off.get(e.text("service"), 0), e.text("to_state")) for e in told]
     samples = facts.metric("resilience_breaker_state", name=name)
     states = [Change(s.time_ns, _STATES[int(s.value)]) for s in samples if 0 <= s.value < len(_STATES)]
     return [now for before, now in pairwise(states) if before.state != now.state]

@@ -1,20 +1,20 @@
 """Calls over the links that a scenario speaks of: their client spans, streamed once, a few columns each."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from harness.evidence.ids import Ids, words_of
+from harness.evidence.ids import Ids, key_of, words_of
 from harness.model.result.finding import Window
 from harness.recording.columns import Table
 from harness.recording.reader import Recording
 
 Ints = NDArray[np.int64]
-_COLUMNS = ("link", "trace_id", "parent_id", "start", "end", "attempt", "status")
+_COLUMNS = ("link", "trace_id", "span_id", "parent_id", "start", "end", "attempt", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,14 @@ class Calls:
     failed: NDArray[np.bool_]
     parent: Ids  # the span that made the call
     trace: Ids  # [row, 2]
+    span: Ids
 
     def __len__(self) -> int:
         return len(self.start_ns)
+
+    def moved(self, by_ns: int) -> "Calls":
+        """Return the calls that much later: what a caller whose clock is off should have recorded."""
+        return replace(self, start_ns=self.start_ns + by_ns, end_ns=self.end_ns + by_ns) if by_ns else self
 
     def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64] | slice) -> "Calls":
         """Return the rows of a mask, a slice or positions."""
@@ -84,15 +89,17 @@ def _read(batch: pa.RecordBatch, rows: Ints) -> Calls:
         failed=(status == failed)[rows],
         parent=words_of(batch.column("parent_id"))[rows, 0],
         trace=words_of(batch.column("trace_id"))[rows],
+        span=words_of(batch.column("span_id"))[rows, 0],
     )
 
 
 def _no_calls() -> Calls:
     times, parents = np.empty(0, np.int64), np.empty(0, np.uint64)
     flags, attempts = np.empty(0, np.bool_), np.empty(0, np.int16)
-    return Calls(times, times, attempts, flags, parents, np.empty((0, 2), np.uint64))
+    return Calls(times, times, attempts, flags, parents, np.empty((0, 2), np.uint64), parents)
 
 
 def _in_order(parts: list[Calls]) -> Calls:
     joined = Calls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Calls)))
-    return joined.only(np.argsort(joined.start_ns, kind="stable"))
+    once = joined.only(np.unique(joined.span ^ key_of(joined.trace), return_index=True)[1])  # an export may come twice
+    return once.only(np.lexsort((once.span, once.start_ns)))

@@ -1,6 +1,7 @@
 """What checks ask of a run, computed when it is first asked for, once for all of them."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,8 +9,11 @@ from functools import cached_property
 import numpy as np
 import pyarrow.compute as pc
 
+from harness.evidence.account.account import Bookkeeper
+from harness.evidence.account.spans import SpanAccount, span_account
 from harness.evidence.calls import Calls, load_calls
-from harness.evidence.requests import Pair, RequestLog, Requests, load_requests
+from harness.evidence.health import VoidTime, sound_rows, void_times
+from harness.evidence.requests import Pair, RequestLog, Requests, at_entry, load_requests
 from harness.model.files.faults import Fault
 from harness.model.files.scenario import Phase
 from harness.model.files.target import ends_of
@@ -130,7 +134,7 @@ class Facts:
         """Until when the run was seen: its end, or for a killed one its last request or event."""
         ended_ns = self.recording.manifest.ended_ns
         last_event_ns = self.recording.events[-1].time_ns if self.recording.events else 0
-        return max(self.requests.last_ns, last_event_ns) if ended_ns is None else ended_ns
+        return max(self.raw_requests.last_ns, last_event_ns) if ended_ns is None else ended_ns
 
     def offset_s(self, time_ns: int) -> float:
         """Return a moment on the run's own axis, in seconds after the load began."""
@@ -139,22 +143,28 @@ class Facts:
     # -- what was observed -------------------------------------------------------------------------------------------
 
     @cached_property
-    def requests(self) -> RequestLog:
-        """All requests."""
+    def raw_requests(self) -> RequestLog:
+        """All requests, those in void time included."""
         return load_requests(self.recording)
 
     @cached_property
-    def before_faults(self) -> RequestLog:
-        """The requests that had ended when the first fault was asked for; one still under way says nothing of before.
+    def requests(self) -> RequestLog:
+        """All requests but those that the harness, its load or its machine spoiled."""
+        return RequestLog({p: sound_rows(rows, self.void) for p, rows in self.raw_requests.by_pair.items()})
 
-        Some faults bite before they are known to be there: a service is gone a while before the last of it is.
-        """
-        begun_ns = self.faults_begin_ns
-        return RequestLog({pair: rows.only(rows.end_ns <= begun_ns) for pair, rows in self.requests.by_pair.items()})
+    @cached_property
+    def void(self) -> tuple[VoidTime, ...]:
+        """The stretches of the run in which the harness, its load or its machine was not well."""
+        return tuple(void_times(self))
 
-    @property
-    def faults_begin_ns(self) -> int:
-        """When the first fault was asked for."""
+    @cached_property
+    def books(self) -> Bookkeeper:
+        """How whole the recording is."""
+        return Bookkeeper(self)
+
+    @cached_property
+    def first_asked_ns(self) -> int:
+        """When the first fault was asked for: some bite before they are known to be there."""
         return min(self._asked_ns(number) for number in range(len(self.plan.scenario.faults)))
 
     def _asked_ns(self, number: int) -> int:
@@ -165,6 +175,47 @@ class Facts:
     def everything(self) -> Requests:
         """All requests in one, in time order."""
         return self.requests.of(*self.requests.by_pair)
+
+    @cached_property
+    def raw_everything(self) -> Requests:
+        """All requests in one, in time order, those in void time included."""
+        return self.raw_requests.of(*self.raw_requests.by_pair)
+
+    @cached_property
+    def at_entry(self) -> Requests:
+        """The requests that were sent to the entry, not straight to a service."""
+        return at_entry(self.recording, self.raw_everything)
+
+    @cached_property
+    def span_account(self) -> SpanAccount:
+        """What is missing among the spans, and whose clock is off; the spans themselves are not kept."""
+        return span_account(self) if self.spans else SpanAccount((), {})
+
+    @property
+    def clock_offsets(self) -> Mapping[str, int]:
+        """By how much a service's clock is ahead of the harness', ns; only those that are clearly off."""
+        return self.span_account.offsets
+
+    def span_count(self, window: Window | None, services: frozenset[str] = frozenset()) -> int:
+        """Return how many spans begin in *window*, of *services* or of all."""
+        where = pc.field("service").isin(list(services)) if services else None
+        columns = self.recording.batches(Table.SPANS, ("start",), window=window, where=where)
+        return sum(len(batch) for batch in columns)
+
+    def ledger_rows(self, kind: str) -> Mapping[tuple[str, str], int]:
+        """Return how many rows of one type each ledger has of each tenant; an acknowledgement written twice is one."""
+        columns = ("ledger", "tenant", "key", "trace_id")
+        frame = self.recording.frame(Table.LEDGER, columns, where=pc.field("type") == kind)
+        rows = frame if kind == "read" else frame.drop_duplicates()
+        return Counter(zip(rows["ledger"].astype(str), rows["tenant"].astype(str), strict=True))
+
+    @cached_property
+    def scrapes(self) -> Mapping[str, list[tuple[int, bool]]]:
+        """When each service was asked for its metrics, and whether it answered."""
+        found: dict[str, list[tuple[int, bool]]] = {}
+        for sample in self.metric("up"):
+            found.setdefault(sample.service, []).append((sample.time_ns, sample.value > 0))
+        return found
 
     @cached_property
     def spans(self) -> int:
@@ -180,7 +231,8 @@ class Facts:
         scenario = self.plan.scenario
         faulted = [link for fault in scenario.faults for link in self.links_of(fault)]
         asked = [link for entry in scenario.checks if (link := getattr(entry.spec, "link", None))]
-        return load_calls(self.recording, [*faulted, *asked])
+        found = load_calls(self.recording, [*faulted, *asked])
+        return {link: calls.moved(-self.clock_offsets.get(ends_of(link)[0], 0)) for link, calls in found.items()}
 
     def calls_in(self, link: str, window: Window) -> Calls:
         """Return the calls over *link* that began in *window*; UndecidableError without any."""

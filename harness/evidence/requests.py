@@ -125,12 +125,36 @@ def load_requests(recording: Recording) -> RequestLog:
     rows = _columns(table, coded, recording)
     (tenants, tenant), (flows, flow) = coded["tenant"], coded["flow"]
     pair = tenant * len(flows) + flow
-    order = np.lexsort((rows.due_ns, pair))
+    order = _once(rows, pair, coded["step"][1])
     rows, pair = rows.only(order), pair[order]
     found, first = np.unique(pair, return_index=True)
     edges = [*first.tolist(), len(pair)]
     named = [Pair(tenants[code // len(flows)], flows[code % len(flows)]) for code in found.tolist()]
     return RequestLog({name: rows.only(slice(edges[i], edges[i + 1])) for i, name in enumerate(named)})
+
+
+def _once(rows: Requests, pair: Ints, step: Ints) -> Ints:
+    """Return the order by pair and intended start; of rows that were sent and recorded twice only the first."""
+    keys = rows.trace_keys
+    order = np.lexsort((keys, rows.due_ns, pair))
+    same = rows.start_ns[order[1:]] > 0
+    for column in (pair, rows.due_ns, keys, step):
+        same &= column[order[1:]] == column[order[:-1]]
+    kept: Ints = order[~np.concatenate([[False], same])]
+    return kept
+
+
+def at_entry(recording: Recording, rows: Requests) -> Requests:
+    """Return those of *rows* that no step sent straight to a service."""
+    flows = recording.plan.target.flows
+    straight = {(name, step.name) for name, flow in flows.items() for step in flow.steps if step.service}
+    if not straight:
+        return rows
+    table = recording.arrow(Table.REQUESTS, ("flow", "step", "trace_id")).unify_dictionaries().combine_chunks()
+    (names, name), (steps, step) = _coded(table["flow"]), _coded(table["step"])
+    is_straight = np.array([[(f, s) in straight for s in steps] for f in names], dtype=bool)[name, step]
+    keys = key_of(words_of(_whole(table["trace_id"])))
+    return rows.only(~np.isin(rows.trace_keys, keys[is_straight]))
 
 
 def _columns(table: pa.Table, coded: Mapping[str, tuple[list[str], Ints]], recording: Recording) -> Requests:

@@ -1,10 +1,12 @@
 """The load process: tokens, then every arrival when it is due, then the ledgers; rows and counts all the while."""
 
 import gc
+import json
 import os
 import signal
 import sys
 import traceback
+from bisect import bisect_right
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from harness.load.recorder import Recorder
 from harness.load.tally import Tally
 from harness.load.tokens import Tokens
 from harness.load.user import ArrivalUser
+from harness.model.files.scenario import Phase
 from harness.model.run.clock import NS_PER_S
 from harness.model.run.events import Kind
 from harness.recording.columns import Table
@@ -63,6 +66,7 @@ class Generator:
         self._tokens = Tokens(job, self._clock)
         self._player = Player(job, clock=self._clock, recorder=self._recorder, token_of=self._tokens.of)
         self._tenants = list(self._plan.scenario.load)
+        self._phase_starts_ns = [int(job.plan.offset_s(phase) * NS_PER_S) for phase in Phase]
         self._doors = DirectDoors(job.service_urls, job.identities)
         self._users = Group()
         self._timeout_s = max(
@@ -97,6 +101,7 @@ class Generator:
             if self._sleep_until(self._job.start_ns + arrival.due_ns):
                 return
             self._tally.arrivals += 1
+            self._tally.due[arrival.tenant, arrival.flow, self._phase_of(arrival.due_ns)] += 1
             self._crowds[arrival.tenant].offer(arrival)
         self._sleep_until(self._job.start_ns + int(self._plan.phases.total_s * NS_PER_S))
 
@@ -152,7 +157,8 @@ class Generator:
         counts = {"arrivals": tally.arrivals, "sent": tally.sent, "late": tally.late, "dropped": tally.dropped}
         if self._plan.target.error_trace:
             counts |= {"error_answers": tally.error_answers, "untraceable": tally.untraceable}
-        self._say.event(Kind.LOAD_ENDED, **counts, code=code)
+        by_pair = json.dumps([[*place, due] for place, due in tally.due.items()])
+        self._say.event(Kind.LOAD_ENDED, **counts, by_pair=by_pair, code=code)
         return code
 
     def _each_second(self) -> None:
@@ -188,6 +194,10 @@ class Generator:
 
     def _fetch_token(self, tenant: str) -> str | None:
         return self._tokens.fetch(tenant, self._session(tenant).send)
+
+    def _phase_of(self, due_ns: int) -> str:
+        """Return the name of the phase in which an arrival is due."""
+        return list(Phase)[bisect_right(self._phase_starts_ns, due_ns) - 1].value
 
     def _sleep_until(self, at_ns: int) -> bool:
         """Wait for a time; return True, at once, if the load has to end early."""

@@ -23,6 +23,7 @@ class Tally:
     in_flight: int = 0
     error_answers: int = 0  # answers that were not the expected ones, where the target says that they name their trace
     untraceable: int = 0  # of these: they named none, or another
+    due: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # tenant, flow, phase -> arrivals
     surges: Sequence[Surge] = ()
     is_guarded: bool = False  # then each second's message also tells every flow's errors and latencies
     surge_sent: Counter[str] = field(default_factory=Counter)  # fault -> arrivals of its tenant, sent, due under it

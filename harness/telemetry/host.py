@@ -1,7 +1,8 @@
-"""How busy the machine was, and what each service took of it: whether a measurement can be trusted."""
+"""How busy the machine was, and who took it: whether a measurement can be trusted."""
 
 import asyncio
 import contextlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -21,8 +22,10 @@ Row = tuple[int, str, str, str, float]
 
 
 class HostSampler:
-    """Samples once a second: `host_cpu_busy_ratio` of service "host", memory and CPU seconds of each service.
+    """Samples once a second: shares of the machine of service "host", memory and CPU seconds of each service.
 
+    `host_cpu_busy_ratio` is the share of all cores that was not idle, `host_cpu_foreign_ratio` the share that went to
+    processes which are neither the target's nor the harness'; the latter only where the target's processes are known.
     A service is its process and all that descend from it, as PostgreSQL's workers do.
     """
 
@@ -32,6 +35,7 @@ class HostSampler:
         self._rows = RowSink(run, Table.METRICS, source="host")
         self._machine = MachineTime()
         self._families = Families()
+        self._own = OwnTime()
         self._round = 0
         self._beat = Beat(self._beat_once, _INTERVAL_S)
 
@@ -49,7 +53,12 @@ class HostSampler:
 
     def _sample(self, pids: Mapping[str, int]) -> None:
         at_ns = self._clock.now_ns()
-        self._rows.add((at_ns, "host", "host_cpu_busy_ratio", "{}", self._machine.busy_share()))
+        busy, passed_s = self._machine.busy_share(), self._machine.passed_s
+        self._rows.add((at_ns, "host", "host_cpu_busy_ratio", "{}", busy))
+        own_s = self._own.used_s(pids.values())
+        if pids and passed_s > 0 and own_s is not None:
+            foreign = max(0.0, busy - own_s / passed_s)
+            self._rows.add((at_ns, "host", "host_cpu_foreign_ratio", "{}", foreign))
         if self._round % _FAMILY_EVERY == 0:
             self._families.refresh(pids)
         for service, (rss_bytes, cpu_s) in self._families.usage(pids).items():
@@ -65,14 +74,44 @@ class MachineTime:
 
     def __init__(self) -> None:
         self._before = _busy_and_total_s()
+        self.passed_s = 0.0
+        """CPU seconds of all cores between the last two calls."""
 
     def busy_share(self) -> float:
         """Return 0 to 1 since the last call."""
         busy_s, total_s = _busy_and_total_s()
         busy_before_s, total_before_s = self._before
         self._before = busy_s, total_s
-        passed_s = total_s - total_before_s
-        return min(1.0, max(0.0, (busy_s - busy_before_s) / passed_s)) if passed_s > 0 else 0.0
+        self.passed_s = total_s - total_before_s
+        return min(1.0, max(0.0, (busy_s - busy_before_s) / self.passed_s)) if self.passed_s > 0 else 0.0
+
+
+class OwnTime:
+    """CPU seconds of this process, of services, and of all that descend from them, from one call to the next.
+
+    What a process used between the last call and its end is nobody's.
+    """
+
+    def __init__(self) -> None:
+        self._last_s: dict[psutil.Process, float] | None = None
+
+    def used_s(self, pids: Iterable[int]) -> float | None:
+        """Return the seconds since the last call; None at the first."""
+        children = _children_by_parent()
+        members = {process for pid in (os.getpid(), *pids) for process in _descendants(pid, children)}
+        now_s = {process: used for process in members if (used := _used_s(process)) is not None}
+        before_s, self._last_s = self._last_s, now_s
+        if before_s is None:
+            return None
+        return sum(max(0.0, used - before_s.get(process, 0.0)) for process, used in now_s.items())
+
+
+def _used_s(process: psutil.Process) -> float | None:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return None
+    return float(times.user + times.system)
 
 
 class Families:

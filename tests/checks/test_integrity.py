@@ -5,7 +5,10 @@ from harness.model.result.finding import Cause, Status
 from harness.model.run.events import Kind
 from harness.recording.columns import Table
 from tests.checks.stories import all_is_well, found
-from tests.recordings import at
+from tests.recordings import Stretch, at
+
+AFTER_TEN = Stretch(2.5, 32, None, "checkout")
+"""Without this stretch each tenant's load has ten checkouts."""
 
 CHECK = {"integrity": {"ledger": "orders"}}
 
@@ -13,7 +16,7 @@ CHECK = {"integrity": {"ledger": "orders"}}
 @pytest.fixture
 def written(new_run):
     """Ten acknowledged orders of each tenant, all there, read back to the end."""
-    run = all_is_well(new_run(CHECK))
+    run = all_is_well(new_run(CHECK), but=[AFTER_TEN])
     for tenant in ("acme", "globex"):
         for number in range(10):
             for kind in ("invoke", "ok", "read"):
@@ -104,7 +107,7 @@ def test_a_key_acknowledged_to_two_requests_fails(written):
 
 
 def test_the_same_acknowledgement_written_twice_counts_once(new_run):
-    written = all_is_well(new_run(CHECK))
+    written = all_is_well(new_run(CHECK), but=[Stretch(0.25, 32, None, "checkout")])
     for tenant in ("acme", "globex"):
         for kind in ("invoke", "ok", "ok"):
             written.row(Table.LEDGER, at(15), kind, "orders", tenant, "one", None, b"a" * 16)
@@ -114,7 +117,7 @@ def test_the_same_acknowledgement_written_twice_counts_once(new_run):
 
 
 def test_keys_that_were_read_and_are_not_in_the_recording_leave_it_undecided(new_run):
-    written = all_is_well(new_run(CHECK))
+    written = all_is_well(new_run(CHECK), but=[AFTER_TEN])
     for number in range(4):
         for kind in ("invoke", "ok"):
             written.ledger(kind, "acme", f"acme-{number}")
@@ -134,7 +137,7 @@ def read_at(written, at_s, *keys, tenant="acme"):
 
 @pytest.fixture
 def two_writes(new_run):
-    run = all_is_well(new_run(CHECK))
+    run = all_is_well(new_run(CHECK), but=[Stretch(0.5, 32, None, "checkout")])
     for key in ("one", "two"):
         for kind in ("invoke", "ok"):
             run.ledger(kind, "acme", key)
@@ -160,7 +163,7 @@ def test_a_key_that_shows_late_is_a_warning_with_its_latency(two_writes):
 
 
 def test_a_ledger_that_was_not_read_to_its_end_decides_nothing(new_run):
-    written = all_is_well(new_run(CHECK))
+    written = all_is_well(new_run(CHECK), but=[AFTER_TEN])
     for kind in ("invoke", "ok"):
         written.ledger(kind, "acme", "perhaps-lost")
     written.ledger_read("acme", complete=False)
@@ -171,7 +174,7 @@ def test_a_ledger_that_was_not_read_to_its_end_decides_nothing(new_run):
 
 
 def test_no_acknowledged_write_is_no_pass(new_run):
-    written = all_is_well(new_run(CHECK))
+    written = all_is_well(new_run(CHECK), but=[AFTER_TEN])
     written.ledger_read("acme")
     finding = found(written.read(), "integrity")[0]
     assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES)
@@ -183,7 +186,7 @@ DERIVED = {"orders": {"path": "/orders", "keys": "[]"}, "effects": {"of": "order
 @pytest.fixture
 def with_effects(new_run):
     """Ten acknowledged orders of acme; the first nine had their effect."""
-    run = all_is_well(new_run({"integrity": {"ledger": "effects"}}, target={"ledgers": DERIVED}))
+    run = all_is_well(new_run({"integrity": {"ledger": "effects"}}, target={"ledgers": DERIVED}), but=[AFTER_TEN])
     for tenant in ("acme", "globex"):
         for number in range(10):
             for kind in ("invoke", "ok", "read"):

@@ -74,7 +74,7 @@ def test_a_late_generator_is_a_warning(new_run):
 
 
 def test_a_very_late_generator_voids_the_run(new_run):
-    lag, _ = kept_up(new_run(), lag_ms=300, latency_ms=400)
+    lag = kept_up(new_run(), lag_ms=300, latency_ms=400)[0]
     assert (lag.status, lag.severity, lag.cause) == (Status.UNKNOWN, Severity.CRITICAL, Cause.LOAD_NOT_DELIVERED)
 
 

@@ -23,6 +23,9 @@ SICK = judged("steady_before", UNKNOWN, Cause.SICK_BASELINE, asked=False)
 NOT_OBSERVED = judged("fault_observed", UNKNOWN, Cause.NOT_OBSERVED, asked=False)
 NOT_APPLIED = judged("fault_applied", UNKNOWN, Cause.NOT_OBSERVED, asked=False)
 NOT_DELIVERED = judged("load_delivered", UNKNOWN, Cause.LOAD_NOT_DELIVERED, asked=False)
+UNDECIDED = judged("steady_before", UNKNOWN, Cause.TOO_FEW_SAMPLES, asked=False)
+LATE = judged("generator_kept_up", UNKNOWN, Cause.LOAD_NOT_DELIVERED, asked=False)
+DIED = judged("services_stayed_up", UNKNOWN, Cause.TELEMETRY_LOST, asked=False)
 TOO_FEW = judged("objective", UNKNOWN, Cause.TOO_FEW_SAMPLES)
 CRASHED = judged("trace", UNKNOWN, Cause.CHECK_CRASHED)
 
@@ -41,7 +44,6 @@ def test_all_held_is_a_pass():
     [
         ([OBJECTIVE_HOLDS, OBJECTIVE_FAILS, TOO_FEW], (FAIL, None)),
         ([OBJECTIVE_HOLDS, TOO_FEW], (UNKNOWN, Cause.TOO_FEW_SAMPLES)),
-        ([OBJECTIVE_FAILS, NOT_DELIVERED], (FAIL, None)),
         ([OBJECTIVE_FAILS, CRASHED], (FAIL, None)),
         ([OBJECTIVE_HOLDS, NOT_DELIVERED, TOO_FEW], (UNKNOWN, Cause.LOAD_NOT_DELIVERED)),
         ([], (UNKNOWN, Cause.NOTHING_JUDGED)),
@@ -52,7 +54,7 @@ def test_failures_outweigh_unknowns_outweigh_passes(findings, expected):
     assert verdict(*findings) == expected
 
 
-@pytest.mark.parametrize("void", [SICK, NOT_OBSERVED, NOT_APPLIED])
+@pytest.mark.parametrize("void", [SICK, UNDECIDED, NOT_DELIVERED, LATE, DIED, NOT_OBSERVED, NOT_APPLIED])
 def test_what_failed_in_a_run_that_proves_nothing_does_not_count(void):
     conclusion = conclude([OBJECTIVE_FAILS, void], How.COMPLETED, None)
     assert (conclusion.status, conclusion.cause) == (UNKNOWN, void.cause)

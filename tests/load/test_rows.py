@@ -1,5 +1,6 @@
 """What one load records of a shop that misbehaves in every way at once: real Locust, real sockets, real files."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -54,6 +55,7 @@ def test_start_and_end_are_told(load):
     ended = dict(load.event(Kind.LOAD_ENDED).fields)
     assert load.event(Kind.LOAD_STARTED).fields == {"pid": load.registered[0]}
     assert ended.pop("late") < arrivals
+    assert sum(due for *_, due in json.loads(ended.pop("by_pair"))) == arrivals
     assert ended == {"arrivals": arrivals, "sent": arrivals, "dropped": 0, "code": 0}
 
 

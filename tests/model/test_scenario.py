@@ -36,6 +36,9 @@ proves:
 """
 
 
+METRIC = "  - integrity: {ledger: orders}\n  - metric: {name: %s, bound: '%s', measure: max}\n"
+
+
 @pytest.fixture(scope="module")
 def target() -> Target:
     return load_target(SAMPLE_TARGET)
@@ -385,3 +388,20 @@ def test_a_fault_of_an_older_recording_is_read_whatever_it_was_stored_with():
     stored = {"link": "a -> b", "hang": True, "answer": None, "cpu_hog": None, "memory_ceiling": None, "down": False}
     fault = Fault.model_validate(stored)
     assert (fault.kind, fault.place) == ("black_hole", "a -> b")
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"), [("queue_bytes", "<= 5ms"), ("queue_age", "<= 5s"), ("age_seconds", "< 5%")]
+)
+def test_a_bound_whose_unit_does_not_fit_the_metric_is_an_error_with_its_position(tmp_path, target, name, bound):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("  - integrity: {ledger: orders}\n", METRIC % (name, bound)))
+    with pytest.raises(UsageError, match=r"mine.yaml:14:\d+: the bound .* has a unit that does not fit"):
+        load_scenario(path, target)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("age_seconds", "<= 5ms"), ("full_ratio", "< 5%"), ("queue_age", "<= 5")])
+def test_a_bound_that_fits_its_metric_is_taken(tmp_path, target, name, bound):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("  - integrity: {ledger: orders}\n", METRIC % (name, bound)))
+    assert load_scenario(path, target).checks[-1].metric.name == name

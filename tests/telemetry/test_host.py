@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from harness.recording.columns import Table
-from harness.telemetry.host import Families, HostSampler, MachineTime
+from harness.telemetry.host import Families, HostSampler, MachineTime, OwnTime
 from tests.telemetry.reading import NOW_NS, StillClock, rows
 
 PATIENCE_S = 30
@@ -90,6 +90,14 @@ def test_the_machine_is_between_idle_and_busy():
     assert 0 <= machine.busy_share() <= 1
 
 
+def test_what_services_and_this_process_use_is_their_own():
+    own = OwnTime()
+    with service(cpu_s=0.4, child_lives=True) as process:
+        assert own.used_s([process.pid]) is None  # since when is not known
+        wait_until(lambda: (own.used_s([process.pid]) or 0) > 0)
+        assert own.used_s([]) is not None  # a service that is gone is no error
+
+
 def test_samples_are_rows(tmp_path):
     async def main(pid):
         sampler = HostSampler(tmp_path, StillClock(), lambda: {"me": pid})
@@ -104,6 +112,7 @@ def test_samples_are_rows(tmp_path):
     found = rows(tmp_path, Table.METRICS)
     assert set(zip(found.time, found.service, found.name, found.labels, strict=True)) == {
         (NOW_NS, "host", "host_cpu_busy_ratio", "{}"),
+        *((NOW_NS, "host", name, "{}") for name in set(found.name) & {"host_cpu_foreign_ratio"}),
         (NOW_NS, "me", "process_resident_memory_bytes", "{}"),
         (NOW_NS, "me", "process_cpu_seconds_total", "{}"),
     }

@@ -48,18 +48,18 @@ class Effect(Enum):
 
 _BY_KIND = {
     **dict.fromkeys(("latency", "delay"), Effect.DELAY),
-    **dict.fromkeys(("timeout", "hang", "black_hole", "pause"), Effect.HOLE),
+    **dict.fromkeys(("timeout", "black_hole", "pause"), Effect.HOLE),
     **dict.fromkeys(("down", "reset_peer", "reset_request", "lose_reply"), Effect.CUT),
     **dict.fromkeys(("bandwidth", "slicer", "slow_body"), Effect.SLOWER),
 }
 _SERVER_ERROR = 500
 _AT_ONCE = ("kill", "restart")
-_REPLIES = ("answer", "respond")
+_REPLIES = ("respond",)
 _HARDEST_FIRST = (
     ("down",),
     ("packet_loss",),
     ("timeout", "reset_peer", "bandwidth", "limit_data"),
-    ("hang", "black_hole", "reset_request", *_REPLIES),
+    ("black_hole", "reset_request", *_REPLIES),
     ("lose_reply", "pause", "kill", "restart"),
 )
 
@@ -185,8 +185,10 @@ def has_grown(met: Met, before: Before) -> bool:
     chosen = full if full.any() else np.ones(len(full), dtype=bool)
     took_s = np.where(met.failed & ~met.hidden, np.inf, met.took_s)[chosen]
     was_s = before.median_s if before.calls else 0.0
+    if not len(took_s):
+        return False
     share = float(met.grown[chosen].mean())
-    return len(took_s) > 0 and float(np.median(took_s)) - was_s >= GROWN * met.asked.middle_s * share
+    return float(np.median(took_s)) - was_s >= GROWN * met.asked.middle_s * share
 
 
 def has_slowed(met: Met, before: Before) -> bool:

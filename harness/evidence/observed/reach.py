@@ -56,7 +56,8 @@ def anybody_changed(facts: Facts, windows: Sequence[Window], effect: Effect, ask
 
 
 def _changed(facts: Facts, pair: Pair, windows: Sequence[Window], effect: Effect, asked: Delay) -> bool:
-    before = facts.before_faults.of(pair).sent
+    before = facts.requests.of(pair).sent
+    before = before.only(before.end_ns <= facts.first_asked_ns)
     now = within(facts.requests.of(pair), windows)
     if len(now) < _FEW:
         return False

@@ -188,7 +188,7 @@ def _delays(fault: Fault, others: Sequence[tuple[Fault, Presence]], presence: Pr
 
 def _before(facts: Facts, link: str) -> Before:
     calls = facts.calls(link)
-    calls = calls.only(calls.end_ns <= facts.faults_begin_ns)
+    calls = calls.only(calls.end_ns <= facts.first_asked_ns)
     return Before.of((calls.end_ns - calls.start_ns) / NS_PER_S, calls.failed)
 
 

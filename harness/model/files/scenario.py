@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 from harness.model.base import Spec
 from harness.model.files.fault_kinds.row import Place
 from harness.model.files.faults import Fault, Rate
+from harness.model.files.metric_units import UNITS, unit_factor
 from harness.model.files.source import Source, did_you_mean, read_yaml, validate
 from harness.model.files.target import Objective, Protocol, ServiceKind, Target
 from harness.model.files.units import Bound, Duration, Share
@@ -169,6 +170,9 @@ class MetricCheck(Spec):
     labels: dict[str, str] = {}
     measure: Annotated[str, Field(pattern="^(increase|max|min|last)$")] = "increase"
     bound: Bound
+    unit: Annotated[str, Field(pattern=f"^({'|'.join(UNITS)})$")] | None = Field(
+        default=None, description="Unit of the metric, where its name does not end with it (`_seconds`, `_ratio` …)."
+    )
     phase: Phase = Phase.FAULT
     after: Duration = Field(default=0.0, description="Looked at from so long after the phase began.")
     because: str = Field(default="", description="What it means when the bound is broken.")
@@ -407,6 +411,15 @@ def _check_check(source: Source, at: tuple[str | int, ...], spec: Any, scenario:
             _known(source, (*at, field), kind, word, known)
     for index, tenant in enumerate(getattr(spec, "tenants", [])):
         _known(source, (*at, "tenants", index), "tenant", tenant, scenario.load)
+    if isinstance(spec, MetricCheck):
+        _unit_fits(source, at, spec)
+
+
+def _unit_fits(source: Source, at: tuple[str | int, ...], spec: MetricCheck) -> None:
+    try:
+        unit_factor(spec.name, spec.bound, spec.unit)
+    except ValueError as error:
+        raise source.error((*at, "bound"), str(error)) from None
 
 
 def _known(

@@ -32,7 +32,10 @@ class Kind(Enum):
     PROCESS_STARTED = "process.started"  # service, pid
     PROCESS_EXITED = "process.exited"  # service, pid, code (null: known to its supervisor alone), expected
     LOAD_STARTED = "load.started"  # pid
-    LOAD_ENDED = "load.ended"  # arrivals, sent, late, dropped, code; error_answers and, of these, untraceable
+    LOAD_ENDED = (
+        "load.ended"  # arrivals, sent, late, dropped, code; by_pair: JSON rows of tenant, flow, phase, arrivals;
+    )
+    # error_answers and, of these, untraceable
     TELEMETRY_LOST = "telemetry.lost"  # what, count
     LEDGER_READ = "ledger.read"  # ledger, tenant, keys, complete (bool), cause
     NOTE = "note"  # text; all_undone: true where the reaper or recover left nothing
