@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness.evidence.calls import Calls, load_calls
+from harness.evidence.servings import Servings, load_servings
 from harness.evidence.requests import Pair, RequestLog, Requests, load_requests
 from harness.model.files.faults import Fault
 from harness.model.files.scenario import Phase
@@ -168,6 +169,14 @@ class Facts:
         faulted = [link for fault in scenario.faults for link in self.links_of(fault)]
         asked = [link for entry in scenario.checks if (link := getattr(entry.spec, "link", None))]
         return load_calls(self.recording, [*faulted, *asked])
+
+    def servings(self, service: str) -> Servings:
+        """Return the server spans of one end of a link that a fault or a check of the plan names."""
+        return self._servings.get(service, Servings.none())
+
+    @cached_property
+    def _servings(self) -> Mapping[str, Servings]:
+        return load_servings(self.recording, {end for link in self._calls for end in ends_of(link)})
 
     def calls_in(self, link: str, window: Window) -> Calls:
         """Return the calls over *link* that began in *window*; UndecidableError without any."""
