@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from harness.evidence.breaker_history import CLOSED, HALF_OPEN, OPEN, Change, History, joined
+from harness.evidence.breaker_history import CLOSED, HALF_OPEN, OPEN, Change, History
 from harness.evidence.calls import Calls
 from harness.evidence.facts import Facts
 from harness.evidence.users import demand
@@ -19,24 +19,44 @@ from harness.model.result.finding import Window
 
 UNLIKELY = 0.001
 _EXPECTED = -float(np.log(UNLIKELY))  # so many calls expected and none seen
+_LIKELY = 3.0  # beside a gap that chance does not explain
+_PROBES = 2
 _CALLER_GOES_ON = 0.5
 
 
 def inferred(facts: Facts, link: str, fault: Window) -> History | None:
     """Return the breaker's history as the calls over *link* tell it; None where they were never silent."""
-    end_ns = facts.phase(Phase.RECOVERY).end_ns
-    quiet = [
-        gap for gap in _gaps(facts.calls(link), Window("", fault.start_ns, end_ns)) if _is_silence(facts, link, gap)
-    ]
+    end_ns, calls = facts.phase(Phase.RECOVERY).end_ns, facts.calls(link)
+    quiet = _silences(facts, link, Window("", fault.start_ns, end_ns))
     if not quiet or quiet[0].start_ns >= fault.end_ns:
         return None
-    calls = facts.calls(link)
     changes = [Change(_last_begun_ns(calls, quiet[0]) + 1, OPEN)]
     for before, after in pairwise(quiet):
-        changes += [Change(before.end_ns, HALF_OPEN), Change(_last_begun_ns(calls, after) + 1, OPEN)]
+        tried = HALF_OPEN if _between(calls, before, after) <= _PROBES else CLOSED
+        changes += [Change(before.end_ns, tried), Change(_last_begun_ns(calls, after) + 1, OPEN)]
     if quiet[-1].end_ns < end_ns:
         changes.append(Change(quiet[-1].end_ns, CLOSED))
     return History(link, ends_of(link)[0], "calls", tuple(changes))
+
+
+def _silences(facts: Facts, link: str, window: Window) -> list[Window]:
+    """Return the gaps that chance does not explain, and likely ones that only a probe parts from them."""
+    calls = facts.calls(link)
+    baseline = facts.phase(Phase.BASELINE)
+    usual_ns = (baseline.end_ns - baseline.start_ns) / max(1, len(calls.begun_in(baseline)))
+    gaps = [(gap, demand(facts, link, gap)[1]) for gap in _gaps(calls, window, usual_ns)]
+    gaps = [(gap, expected) for gap, expected in gaps if expected >= _LIKELY and _caller_goes_on(facts, link, gap)]
+    sure = [expected >= _EXPECTED for _, expected in gaps]
+    for order in (range(1, len(gaps)), range(len(gaps) - 2, -1, -1)):
+        for now in order:
+            near = now - 1 if order.step > 0 else now + 1
+            first, second = sorted((now, near))
+            sure[now] |= sure[near] and _between(calls, gaps[first][0], gaps[second][0]) <= _PROBES
+    return [gap for (gap, _), chosen in zip(gaps, sure, strict=True) if chosen]
+
+
+def _between(calls: Calls, before: Window, after: Window) -> int:
+    return len(calls.begun_in(Window("", before.end_ns, after.start_ns)))
 
 
 def _last_begun_ns(calls: Calls, gap: Window) -> int:
@@ -44,21 +64,15 @@ def _last_begun_ns(calls: Calls, gap: Window) -> int:
     return int(calls.start_ns[np.searchsorted(calls.start_ns, gap.start_ns) - 1])
 
 
-def _gaps(calls: Calls, window: Window) -> list[Window]:
-    """Return when no call was under way, after the first one that met *window*."""
+def _gaps(calls: Calls, window: Window, shortest_ns: float) -> list[Window]:
+    """Return when no call was under way, after the first one that met *window*; short gaps are left out."""
     met = calls.under_way_in(window)
-    busy = joined(Window("", int(a), int(b)) for a, b in zip(met.start_ns, met.end_ns, strict=True))
-    edges = [*(w.start_ns for w in busy[1:]), window.end_ns][: len(busy)]
-    return [
-        Window("silence", was.end_ns, start_ns)
-        for was, start_ns in zip(busy, edges, strict=True)
-        if was.end_ns < start_ns
-    ]
-
-
-def _is_silence(facts: Facts, link: str, gap: Window) -> bool:
-    _, expected = demand(facts, link, gap)
-    return expected >= _EXPECTED and _caller_goes_on(facts, link, gap)
+    if not len(met):
+        return []
+    over_ns = np.maximum.accumulate(met.end_ns)
+    next_ns = np.append(met.start_ns[1:], window.end_ns)
+    wide = np.flatnonzero(next_ns - over_ns > shortest_ns)
+    return [Window("silence", int(over_ns[row]), int(next_ns[row])) for row in wide]
 
 
 def _caller_goes_on(facts: Facts, link: str, gap: Window) -> bool:

@@ -1,6 +1,7 @@
 """Whose requests a link serves: by the traces of the baseline, for under a fault many never come that far."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,6 +16,7 @@ _ALWAYS = 0.9
 _SOMETIMES = 0.02
 
 
+@lru_cache(maxsize=4)
 def users_of(facts: Facts, link: str) -> Mapping[Pair, float]:
     """Return the share of each flow's baseline requests whose trace crosses *link*; flows that do not are left out."""
     baseline = facts.phase(Phase.BASELINE)
