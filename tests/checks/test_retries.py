@@ -132,8 +132,8 @@ def test_requests_that_the_proxy_hit_and_no_span_shows_are_told(new_run):
     written = new_run(CHECK, faults=[{"link": PAY, "answer": {"status": 503}}])
     written.load_as_planned(but=[QUIET])
     failing(written, 2, every=5)
-    written.event(12, Kind.FAULT_APPLIED, fault="fault 1")
-    written.event(22, Kind.FAULT_OBSERVED, fault="fault 1", requests=180)
+    written.event(12, Kind.FAULT_APPLIED, fault="fault-1")
+    written.event(22, Kind.FAULT_OBSERVED, fault="fault-1", requests=180)
     (finding,) = found(written.read(), "retries")
     assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.SOURCES_DISAGREE)
 
