@@ -42,7 +42,7 @@ def _groups(facts: Facts, link: str, window: Window) -> dict[Pair, Requests]:
     found = {}
     for pair in chosen:
         rows = facts.requests.of(pair).within(window)
-        found[pair] = rows.only(meets(facts, link, pair, users[pair], rows))
+        found[pair] = rows.only(meets(facts, link, users[pair], rows))
     return found
 
 

@@ -41,7 +41,9 @@ def _proxy(facts: Facts, link: str) -> str:
 def _callee(facts: Facts, link: str, attempts: Calls, window: Window) -> str:
     lost = unclaimed(facts, link, window, facts.phase(Phase.BASELINE))
     served = len(attempts) + lost
-    return f"{len(attempts)} attempts by spans, {served} served by the callee" if disagree(served, len(attempts)) else ""
+    return (
+        f"{len(attempts)} attempts by spans, {served} served by the callee" if disagree(served, len(attempts)) else ""
+    )
 
 
 def _numbers(attempts: Calls) -> str:

@@ -44,7 +44,7 @@ class Trace:
     spans: tuple[SpanLine, ...]
 
     def culprit(self, asked: str, refused: Ids) -> str | None:
-        """Return the link to blame; *refused* are traces, one word each, of which a call over *asked* was refused by its breaker.
+        """Return the link to blame; *refused* are traces of which the breaker of *asked* refused a call.
 
         In this order: the link that took most of the time; one whose breaker refused; the deepest that failed; the
         slowest. The time that a callee spent, as its own server span tells, is not the link's.

@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from harness.checks.at_once import answered_at_once
-from harness.checks.breaker_parts import closed, closed_for_a_reason, kept_calling, opened, spared, started_closed
+from harness.checks.breaker_parts import closed, closed_for_a_reason, kept_calling, opened, spared, was_open
 from harness.checks.breaker_sources import agree
 from harness.checks.parts import Part, gravest
-from harness.evidence.breaker_history import History, histories_of, refusals_in
+from harness.evidence.breaker_history import CLOSED, History, histories_of, refusals_in
 from harness.evidence.calls import Calls
 from harness.evidence.facts import Facts
 from harness.evidence.ids import hex_of
@@ -33,9 +33,9 @@ def breaker(facts: Facts, spec: BreakerCheck) -> Iterable[Finding]:
     """Judge the breakers of the link; where none opened, calls that went on are the evidence."""
     fault = _fault(facts, spec.link)
     told = histories_of(facts, spec.link)
+    if sick := [history for history in told if history.state_at(fault.start_ns) != CLOSED]:
+        return [_finding(facts, spec, fault, [was_open(history, fault) for history in sick])]
     acted = [history for history in told if history.opened_in(fault)]
-    if not acted and (sick := [h for h in told if h.state_at(fault.start_ns) != "closed"]):
-        return [_finding(facts, spec, fault, [started_closed(history, fault) for history in sick])]
     silent = None if acted else inferred(facts, spec.link, fault)
     if silent is not None:
         acted = [silent]
@@ -57,17 +57,19 @@ def _judged(
 ) -> Finding:
     since_ns = facts.fault_on(spec.link).start_ns
     first = [(history, change.time_ns) for history in acted if (change := history.opened_in(fault))]
-    opening = max((opened(spec, history, fault, since_ns) for history in acted), key=lambda pair: pair[1])
-    closing = max((closed(facts, spec, history, fault) for history in acted), key=lambda pair: pair[1])
+    openings = [opened(spec, history, fault, since_ns) for history in _first_of_each(acted, fault)]
+    opening = max(openings, key=lambda pair: pair[1])
+    alone = len({history.who for history in acted}) == 1
+    endings = [closed(facts, spec, history, fault, alone=alone) for history in acted]
+    closing = max(endings, key=lambda pair: pair[1])
     window = Window("open", max(moment for _, moment in first), fault.end_ns)
     refusals, calls = refusals_in(facts, spec.link, fault), len(facts.calls(spec.link).begun_in(fault))
     parts = [
-        *(started_closed(history, fault) for history in told),
-        *(opened(spec, history, fault, since_ns)[0] for history in acted),
+        *(part for part, _ in openings),
         *answered_at_once(facts, spec, window),
         *spared(facts, spec.link, acted, fault),
         *(closed_for_a_reason(facts, spec.link, history, fault) for history in acted),
-        *(closed(facts, spec, history, fault)[0] for history in acted),
+        *(part for part, _ in endings),
         kept_calling(facts, spec.link, acted, fault),
         *agree(facts, spec.link, told, acted, fault),
     ]
@@ -78,6 +80,12 @@ def _judged(
         measured=Measured.of(opening[1] * 1000, "ms"),
         samples=refusals + calls,
     )
+
+
+def _first_of_each(acted: Sequence[History], fault: Window) -> list[History]:
+    """Where processes are told apart by nothing but their changes, a lost one looks like a second that opened late."""
+    by_time = sorted(acted, key=lambda history: change.time_ns if (change := history.opened_in(fault)) else 0)
+    return list({history.who: history for history in reversed(by_time)}.values())
 
 
 def _told_by(facts: Facts, acted: Sequence[History]) -> str:

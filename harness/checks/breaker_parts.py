@@ -10,9 +10,9 @@ from harness.checks.parts import Part
 from harness.evidence.breaker_history import CLOSED, HALF_OPEN, OPEN, Change, History, common
 from harness.evidence.calls import Calls
 from harness.evidence.facts import Facts
+from harness.evidence.ids import key_of
 from harness.evidence.trouble import in_trouble
 from harness.evidence.users import demand, tenants_of
-from harness.evidence.ids import key_of
 from harness.model.files.scenario import BreakerCheck, Phase
 from harness.model.result.finding import Cause, Status, Window
 from harness.model.run.clock import NS_PER_S
@@ -26,11 +26,11 @@ _FEW_OF = 0.5
 _ENOUGH_EXPECTED = 10
 
 
-def started_closed(history: History, fault: Window) -> Part:
+def was_open(history: History, fault: Window) -> Part:
     """A breaker that was open before the fault shows nothing of what it does under one."""
-    if history.state_at(fault.start_ns) == CLOSED:
-        return Part(Status.PASS)
-    reason = f"{history.name} was already {history.state_at(fault.start_ns)} when the fault began: fix the target first."
+    reason = (
+        f"{history.name} was already {history.state_at(fault.start_ns)} when the fault began: fix the target first."
+    )
     return Part(Status.UNKNOWN, "open before the fault", reason, Cause.SICK_BASELINE)
 
 
@@ -42,7 +42,9 @@ def opened(spec: BreakerCheck, history: History, fault: Window, since_ns: int) -
     if after_s <= spec.opens_within:
         return Part(Status.PASS, value), after_s
     if earliest_s > spec.opens_within:
-        return Part(Status.FAIL, value, f"It opened after {after_s:.1f} s, not within {spec.opens_within:g} s."), after_s
+        return Part(
+            Status.FAIL, value, f"It opened after {after_s:.1f} s, not within {spec.opens_within:g} s."
+        ), after_s
     reason = f"It opened between {earliest_s:.1f} and {after_s:.1f} s: its metric is scraped too seldom to tell."
     return Part(Status.UNKNOWN, value, reason, Cause.TOO_FEW_SAMPLES), after_s
 
@@ -108,11 +110,15 @@ def kept_calling(facts: Facts, link: str, acted: Sequence[History], fault: Windo
         theirs = calls.only(whose(facts, calls) == tenant)
         made = sum(len(theirs.begun_in(stretch)) for stretch in wide)
         if made >= FEWEST:
-            return Part(Status.FAIL, f"{made} calls of {tenant}", f"{made} calls of {tenant} in trouble went on: no breaker stops them.")
+            return Part(
+                Status.FAIL,
+                f"{made} calls of {tenant}",
+                f"{made} calls of {tenant} in trouble went on: no breaker stops them.",
+            )
     return Part(Status.PASS)
 
 
-def closed(facts: Facts, spec: BreakerCheck, history: History, fault: Window) -> tuple[Part, float]:
+def closed(facts: Facts, spec: BreakerCheck, history: History, fault: Window, *, alone: bool) -> tuple[Part, float]:
     """Judge how long after the fault it was closed again; return the seconds as well, infinite for never."""
     end_ns = facts.phase(Phase.RECOVERY).end_ns
     last = [change for change in history.changes if change.time_ns < end_ns][-1]
@@ -130,7 +136,7 @@ def closed(facts: Facts, spec: BreakerCheck, history: History, fault: Window) ->
     if seen_s < spec.closes_within:
         reason = f"The run ended {seen_s:.0f} s after the fault, too early to tell: make the recovery phase longer."
         return Part(Status.UNKNOWN, value, reason, Cause.TOO_FEW_SAMPLES), np.inf
-    if _calls_are_back(facts, spec.link, history, fault):
+    if alone and _calls_are_back(facts, spec.link, history, fault):
         reason = "By its own word it was not closed when the run ended, yet its calls were back: was a change lost?"
         return Part(Status.UNKNOWN, value, reason, Cause.SOURCES_DISAGREE), np.inf
     return Part(Status.FAIL, value, "It was not closed when the run ended."), np.inf

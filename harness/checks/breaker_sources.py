@@ -3,20 +3,18 @@
 from collections.abc import Iterator, Sequence
 
 from harness.checks.parts import Part
-from harness.evidence.agreement import disagree
+from harness.evidence.agreement import CALLS, SHARE
 from harness.evidence.breaker_history import CLOSED, STATE_METRIC, Change, History, metric_histories
 from harness.evidence.facts import Facts
 from harness.model.files.scenario import Phase
 from harness.model.result.finding import Cause, Status, Window
 from harness.model.run.clock import NS_PER_S
 
-_NEAR_NS = 3 * NS_PER_S // 2
+_NEAR_NS = NS_PER_S
 """So near to a change a scrape may show the state before it or the one after it."""
 
 
-def agree(
-    facts: Facts, link: str, told: Sequence[History], acted: Sequence[History], fault: Window
-) -> Iterator[Part]:
+def agree(facts: Facts, link: str, told: Sequence[History], acted: Sequence[History], fault: Window) -> Iterator[Part]:
     """Compare each event history with its metric, and what only the calls tell with what the breaker tells."""
     shown = metric_histories(facts, link)
     until = Window("", fault.start_ns, facts.phase(Phase.RECOVERY).end_ns)
@@ -42,9 +40,10 @@ def _compared(facts: Facts, history: History, window: Window) -> Part:
     by_events = sum(history.state_at(time_ns) != CLOSED for time_ns, _ in scrapes)
     by_metric = sum(value > 0 for _, value in scrapes)
     other = sum((history.state_at(time_ns) != CLOSED) != (value > 0) for time_ns, value in scrapes)
-    if not disagree(other, 0) or not disagree(other, 0.1 * len(scrapes)):
+    if other <= max(CALLS, SHARE * len(scrapes)):
         return Part(Status.PASS)
-    value = f"sources disagree: not closed in {by_events} of {len(scrapes)} scrapes by its events, {by_metric} by its metric"
+    counts = f"{by_events} of {len(scrapes)} scrapes by its events, {by_metric} by its metric"
+    value = f"sources disagree: not closed in {counts}"
     return Part(Status.UNKNOWN, value, "Its events and its metric tell two stories.", Cause.SOURCES_DISAGREE)
 
 

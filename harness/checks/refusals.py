@@ -37,9 +37,7 @@ def refusals(facts: Facts, spec: RefusalsCheck) -> Iterator[Finding]:
         ("refused p95", measure(refused, "p95", quick, window, seed=facts.seed), quick),
     )
     findings = [
-        replace(
-            finding_of(facts, f"{spec.tenant} {what}", measured, bound, window), tenant=spec.tenant, measure=what
-        )
+        replace(finding_of(facts, f"{spec.tenant} {what}", measured, bound, window), tenant=spec.tenant, measure=what)
         for what, measured, bound in judged
     ]
     yield from _weighed(facts, spec, findings, contradiction(facts, spec.tenant, refused, window))

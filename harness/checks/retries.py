@@ -31,7 +31,6 @@ from harness.model.result.finding import Cause, Evidence, Finding, Measured, Sta
 from harness.statistics.blocks import ShareInBlocks, bootstrap_share
 from harness.statistics.shares import FEWEST
 
-
 _MUCH = 1.25
 """So many times the bound is too much for a part of the calls, although too few to be sure of."""
 

@@ -44,6 +44,12 @@ class History:
     begins: str = CLOSED
     tenants: frozenset[str] = frozenset()
     """Whose calls it decided on, as far as its events say."""
+    instance: str = ""
+
+    @property
+    def who(self) -> tuple[str, str, str]:
+        """What tells it from others, by its own word."""
+        return self.service, self.name, self.instance
 
     def state_at(self, moment_ns: int) -> str:
         """Return the state that it was in."""
@@ -97,8 +103,9 @@ def _from_events(facts: Facts, link: str) -> list[History]:
             tuple(Change(event.time_ns, event.text("to_state")) for event in chain),
             chain[0].text("from_state") or CLOSED,
             _tenants(facts, name, chain),
+            " ".join(instance),
         )
-        for (service, name, *_), events in groups.items()
+        for (service, name, *instance), events in groups.items()
         for chain in _apart(events)
     ]
 

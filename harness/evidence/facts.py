@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness.evidence.calls import Calls, load_calls
-from harness.evidence.servings import Servings, load_servings
 from harness.evidence.requests import Pair, RequestLog, Requests, load_requests
+from harness.evidence.servings import Servings, load_servings
 from harness.model.files.faults import Fault
 from harness.model.files.scenario import Phase
 from harness.model.files.target import ends_of

@@ -12,7 +12,7 @@ import numpy as np
 from harness.evidence.breaker_history import CLOSED, HALF_OPEN, OPEN, Change, History
 from harness.evidence.calls import Calls
 from harness.evidence.facts import Facts
-from harness.evidence.users import demand
+from harness.evidence.users import demand, users_of
 from harness.model.files.scenario import Phase
 from harness.model.files.target import ends_of
 from harness.model.result.finding import Window
@@ -76,9 +76,12 @@ def _gaps(calls: Calls, window: Window, shortest_ns: float) -> list[Window]:
 
 
 def _caller_goes_on(facts: Facts, link: str, gap: Window) -> bool:
-    """Its server spans must go on as the requests do, or the calls are missing because all its spans are."""
-    baseline = facts.phase(Phase.BASELINE)
-    served = facts.servings(ends_of(link)[0])
-    usual_requests, requests = demand(facts, link, baseline)[0], demand(facts, link, gap)[0]
-    usual, now = len(served.begun_in(baseline)), len(served.begun_in(gap))
-    return bool(usual and now >= _CALLER_GOES_ON * usual * requests / usual_requests)
+    """The caller must go on serving those who need the link, or calls are missing because all its spans are."""
+    usual = _served(facts, link, facts.phase(Phase.BASELINE))
+    return usual > 0 and _served(facts, link, gap) >= _CALLER_GOES_ON * usual
+
+
+def _served(facts: Facts, link: str, window: Window) -> float:
+    """Return the share of the requests of the link's users that the caller served, by its own server spans."""
+    rows = facts.requests.of(*users_of(facts, link)).within(window)
+    return float(np.isin(rows.trace_keys, facts.servings(ends_of(link)[0]).key).mean()) if len(rows) else 0.0

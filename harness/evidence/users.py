@@ -30,14 +30,16 @@ def users_of(facts: Facts, link: str) -> Mapping[Pair, float]:
     return shares
 
 
-def meets(facts: Facts, link: str, pair: Pair, share: float, rows: Requests) -> Bools:
-    """Say of each of a flow's requests whether it needs *link*: all where all do, else those that crossed it.
+def meets(facts: Facts, link: str, share: float, rows: Requests) -> Bools:
+    """Say which of a flow's requests need *link*: all where (nearly) all do, else those that crossed it.
 
     A request that the link's breaker refused counts as one that would have crossed it.
     """
     if share >= _ALWAYS:
         return np.ones(len(rows), dtype=np.bool_)
-    met: Bools = np.isin(rows.trace_keys, np.concatenate([key_of(facts.calls(link).trace), refused_traces(facts, link)]))
+    met: Bools = np.isin(
+        rows.trace_keys, np.concatenate([key_of(facts.calls(link).trace), refused_traces(facts, link)])
+    )
     return met
 
 
@@ -62,4 +64,3 @@ def tenants_of(facts: Facts, keys: Ids) -> "np.ndarray[tuple[int], np.dtype[np.o
     place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
     found: np.ndarray[tuple[int], np.dtype[np.object_]] = np.where(known[place] == keys, names[place], "")
     return found
-

@@ -78,7 +78,8 @@ def test_a_library_that_repeats_below_the_policy_is_seen_at_the_callee(new_run):
         (
             PAY,
             "fail",
-            "3.00 times as many calls a span as in the baseline (150 for 50 spans, 100 of them seen by the callee alone)",
+            "3.00 times as many calls a span as in the baseline "
+            "(150 for 50 spans, 100 of them seen by the callee alone)",
         )
     ]
 
@@ -110,7 +111,9 @@ def test_attempts_whose_spans_were_lost_are_told_by_the_callers_counter(new_run)
     counter(written, 45, 60)
     (finding,) = found(written.read(), "retries")
     assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.SOURCES_DISAGREE)
-    assert finding.value == "1.20 attempts a call (60 for 50); sources disagree: 54 attempts by spans, 105 by the metric"
+    assert (
+        finding.value == "1.20 attempts a call (60 for 50); sources disagree: 54 attempts by spans, 105 by the metric"
+    )
 
 
 def test_a_counter_that_agrees_decides_nothing_new(new_run):
