@@ -1,22 +1,26 @@
 """Do those who count attempts agree: the caller's spans, its counter, the callee, the proxy?"""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.evidence.agreement import disagree
-from harness.evidence.attempts import counted, hits, repeats_after_failure, unclaimed
+from harness.evidence.attempts import counted, hits, unclaimed
 from harness.evidence.calls import Calls
 from harness.evidence.facts import Facts
 from harness.model.files.scenario import Phase
 from harness.model.result.finding import Window
 
 
-def disagreements(facts: Facts, link: str, attempts: Calls, window: Window) -> list[str]:
-    """Return a line for each source whose count differs from that of the caller's spans, both numbers in it."""
+def disagreements(facts: Facts, link: str, attempts: Calls, again: NDArray[np.bool_], window: Window) -> list[str]:
+    """Return a line for each source whose count differs from that of the caller's spans, both numbers in it.
+
+    *again* are the attempts that repeat a failed one.
+    """
     lines = (
         _counter(facts, link),
         _proxy(facts, link),
         _callee(facts, link, attempts, window),
-        _numbers(attempts),
+        _numbers(attempts, int(np.count_nonzero(again))),
     )
     return [line for line in lines if line]
 
@@ -46,10 +50,9 @@ def _callee(facts: Facts, link: str, attempts: Calls, window: Window) -> str:
     )
 
 
-def _numbers(attempts: Calls) -> str:
+def _numbers(attempts: Calls, again: int) -> str:
     """A span that makes the same call again after it failed tried again, whatever number it gives."""
     numbered = int((attempts.attempt > attempts.attempt.min()).sum()) if len(attempts) else 0
-    again = int(np.count_nonzero(repeats_after_failure(attempts)))
     if again <= numbered or not disagree(again, numbered):
         return ""
     return f"{numbered} retries by their numbers, {again} by the spans that made them"

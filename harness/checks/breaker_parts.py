@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.checks.parts import Part
 from harness.evidence.breaker_history import CLOSED, HALF_OPEN, OPEN, Change, History, common
-from harness.evidence.calls import Calls
+from harness.evidence.calls import Calls, Words
 from harness.evidence.facts import Facts
 from harness.evidence.ids import key_of
 from harness.evidence.trouble import in_trouble
@@ -162,8 +162,10 @@ def calls_of(facts: Facts, link: str, tenants: frozenset[str]) -> Calls:
     return calls.only(np.isin(whose(facts, calls).astype(str), sorted(tenants)))
 
 
-def whose(facts: Facts, calls: Calls) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+def whose(facts: Facts, calls: Calls) -> Words:
     """Return the tenant of each call: as its span names it, else as the request does whose trace it is in."""
-    by_request = tenants_of(facts, key_of(calls.trace))
-    found: np.ndarray[tuple[int], np.dtype[np.object_]] = np.where(calls.tenant == "", by_request, calls.tenant)
+    unnamed = calls.tenant == ""
+    if not unnamed.any():
+        return calls.tenant
+    found: Words = np.where(unnamed, tenants_of(facts, key_of(calls.trace)), calls.tenant)
     return found

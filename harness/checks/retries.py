@@ -83,7 +83,9 @@ class _Tries:
 
 
 def _judge_number(facts: Facts, spec: RetriesCheck, attempts: Calls, window: Window) -> Finding:
-    every, trouble = _tries(facts, spec.link, attempts), _troubled(facts, spec.link, attempts)
+    again = repeats_after_failure(attempts)
+    every = _tries(facts, spec.link, attempts, again)
+    trouble = attempts.failed | again | (every[0].hidden > 0) | (attempts.attempt > _first_number(facts, spec.link))
     stretches = times_of_trouble(attempts.start_ns[trouble], window)
     judged = [(tries, _status(tries, spec.amplification, window, facts.seed)) for tries in every]
     for tries in every:
@@ -91,7 +93,7 @@ def _judge_number(facts: Facts, spec: RetriesCheck, attempts: Calls, window: Win
     order = list(Status)
     worst, status = min(judged, key=lambda pair: (order.index(pair[1]), pair[0] not in every))
     finding = _finding(spec, worst, status, window)
-    if status is not Status.FAIL and (told := disagreements(facts, spec.link, attempts, window)):
+    if status is not Status.FAIL and (told := disagreements(facts, spec.link, attempts, again, window)):
         finding = replace(finding, value=f"{finding.value}; sources disagree: {'; '.join(told)}")
         return finding.undecided(Cause.SOURCES_DISAGREE, "Attempts are counted differently at the ends of the link.")
     if status is Status.PASS and not trouble.any():
@@ -99,23 +101,16 @@ def _judge_number(facts: Facts, spec: RetriesCheck, attempts: Calls, window: Win
     return finding
 
 
-def _tries(facts: Facts, link: str, attempts: Calls) -> list[_Tries]:
+def _tries(facts: Facts, link: str, attempts: Calls, again: NDArray[np.bool_]) -> list[_Tries]:
     """Return the attempts as the ways of counting see them; without numbers by span, trace and repeat."""
     calls, hidden = facts.calls(link), hidden_repeats(facts, link, attempts)
     if _are_numbered(facts, link):
-        return [_Tries(attempts, attempts.attempt <= _first_number(calls), hidden)]
+        return [_Tries(attempts, attempts.attempt <= _first_number(facts, link), hidden)]
     before = calls.begun_in(facts.phase(Phase.BASELINE))
     by_span = _Tries(attempts, _first_of(_span_of(attempts)), hidden, _calls_per(_span_of(before)))
     by_trace = _Tries(attempts, _first_of(key_of(attempts.trace)), hidden, _calls_per(key_of(before.trace)))
-    again = _Tries(attempts, ~repeats_after_failure(attempts), hidden)
-    return [by_span, *(tries for tries in (by_trace, again) if tries.amplification > by_span.amplification)]
-
-
-def _troubled(facts: Facts, link: str, attempts: Calls) -> NDArray[np.bool_]:
-    """Say of each attempt whether it failed or repeats another: only those put a retry policy to the test."""
-    repeated = attempts.attempt > _first_number(facts.calls(link))
-    troubled: NDArray[np.bool_] = attempts.failed | repeated | (hidden_repeats(facts, link, attempts) > 0)
-    return troubled | repeats_after_failure(attempts)
+    by_repeat = _Tries(attempts, ~again, hidden)
+    return [by_span, *(tries for tries in (by_trace, by_repeat) if tries.amplification > by_span.amplification)]
 
 
 def _diluted(
@@ -201,8 +196,9 @@ def _are_numbered(facts: Facts, link: str) -> bool:
     return bool((facts.calls(link).attempt > 0).any() or facts.metric(ATTEMPTS_METRIC, link=link))
 
 
-def _first_number(calls: Calls) -> int:
+def _first_number(facts: Facts, link: str) -> int:
     """Some count attempts from 0, some from 1."""
+    calls = facts.calls(link)
     return min(1, int(calls.attempt.min())) if len(calls) else 0
 
 

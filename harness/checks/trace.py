@@ -56,6 +56,8 @@ def _unhidden(facts: Facts, whole: Finding, rows: Requests, complete: Bools, bou
     parts = [("that failed under the fault", inside & ~rows.ended(Outcome.OK))]
     parts += [(f"of {name} under the fault", inside & (tenants == name)) for name in sorted(set(tenants.tolist()))]
     for whose, chosen in parts:
+        if not chosen.any() or bound.holds(float(complete[chosen].mean())):
+            continue
         measured = measure_share(rows.only(chosen), complete[chosen], bound, under, seed=facts.seed)
         if measured.status is Status.FAIL:
             found = finding_of(facts, "complete traces", measured, bound, under)

@@ -28,15 +28,13 @@ def hidden_repeats(facts: Facts, link: str, calls: Calls) -> Ints:
 
     A library that repeats a request by itself, below the retry policy, shows only there.
     """
-    served = facts.servings(ends_of(link)[1])
-    own = key_of(calls.trace) ^ calls.id
-    order = np.argsort(own)
-    place = np.searchsorted(own[order], served.key ^ served.parent)
-    found = place < len(own)
-    found[found] = own[order][place[found]] == (served.key ^ served.parent)[found]
-    counts = np.zeros(len(own), dtype=np.int64)
-    np.add.at(counts, order[place[found]], 1)
-    return np.maximum(0, counts - 1)
+    if not len(calls):
+        return np.zeros(0, dtype=np.int64)
+    served = facts.servings(ends_of(link)[1]).begun_in(Window("", int(calls.start_ns[0]), int(calls.end_ns.max()) + 1))
+    own, made_by = key_of(calls.trace) ^ calls.id, np.sort(served.key ^ served.parent)
+    counts = np.searchsorted(made_by, own, side="right") - np.searchsorted(made_by, own, side="left")
+    extra: Ints = counts - (counts > 0)
+    return extra
 
 
 def repeats_after_failure(calls: Calls) -> NDArray[np.bool_]:
@@ -109,13 +107,14 @@ def unclaimed(facts: Facts, link: str, window: Window, baseline: Window) -> int:
     callee = ends_of(link)[1]
     if sum(ends_of(name)[1] == callee for name in facts.plan.target.links) > 1:
         return 0
-    calls = facts.calls(link)
-    known, served = np.unique(key_of(calls.trace) ^ calls.id), facts.servings(callee)
-    lost = ~np.isin(served.key ^ served.parent, known)
-    before = lost[_inside(served.start_ns, baseline)]
-    now = lost[_inside(served.start_ns, window)]
-    return max(0, int(now.sum()) - round(len(now) * (float(before.mean()) if len(before) else 1.0)))
+    before, served_before = _without_call(facts, link, baseline)
+    now, served_now = _without_call(facts, link, window)
+    usual = before / served_before if served_before else 1.0
+    return max(0, now - round(served_now * usual))
 
 
-def _inside(moments_ns: Ints, window: Window) -> NDArray[np.bool_]:
-    return (moments_ns >= window.start_ns) & (moments_ns < window.end_ns)
+def _without_call(facts: Facts, link: str, window: Window) -> tuple[int, int]:
+    """Return how many requests the callee served in *window* without a recorded call, and how many in all."""
+    served, calls = facts.servings(ends_of(link)[1]).begun_in(window), facts.calls(link).under_way_in(window)
+    known = np.isin(served.key ^ served.parent, key_of(calls.trace) ^ calls.id)
+    return int((~known).sum()), len(served)

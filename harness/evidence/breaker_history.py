@@ -148,17 +148,17 @@ def metric_histories(facts: Facts, link: str) -> list[History]:
         if belongs_to(name, link) and 0 <= sample.value < len(_STATES):
             key = (sample.service, name, json.dumps(sample.labels, sort_keys=True))
             series.setdefault(key, []).append(sample)
-    return [_from_samples(name, service, samples) for (service, name, _), samples in series.items()]
+    return [_from_samples(name, service, labels, samples) for (service, name, labels), samples in series.items()]
 
 
-def _from_samples(name: str, service: str, samples: Sequence[Sample]) -> History:
+def _from_samples(name: str, service: str, labels: str, samples: Sequence[Sample]) -> History:
     states = [Change(s.time_ns, _STATES[int(s.value)]) for s in samples]
     changes = (
         Change(now.time_ns, now.state, before.time_ns + 1)
         for before, now in pairwise(states)
         if before.state != now.state
     )
-    return History(name, service, "metrics", tuple(changes), states[0].state)
+    return History(name, service, "metrics", tuple(changes), states[0].state, instance=labels)
 
 
 def refusals_in(facts: Facts, link: str, window: Window) -> int:

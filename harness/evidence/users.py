@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from harness.evidence.breaker_history import refused_traces
+from harness.evidence.calls import Words
 from harness.evidence.facts import Facts
 from harness.evidence.ids import Ids, key_of
 from harness.evidence.requests import Bools, Pair, Requests
@@ -52,15 +53,23 @@ def demand(facts: Facts, link: str, window: Window) -> tuple[int, float]:
     return due, due * calls_each
 
 
-def tenants_of(facts: Facts, keys: Ids) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+def tenants_of(facts: Facts, keys: Ids) -> Words:
     """Return the tenant of each trace, by the client that sent it; "" where no request has that trace."""
-    rows = facts.requests.by_pair
-    if not rows:
+    known, names = _tenants(facts)
+    if not len(known):
         return np.full(len(keys), "", dtype=object)
-    known = np.concatenate([requests.trace_keys for requests in rows.values()])
-    names = np.concatenate([np.full(len(requests), pair.tenant, dtype=object) for pair, requests in rows.items()])
-    order = np.argsort(known, kind="stable")
-    known, names = known[order], names[order]
     place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-    found: np.ndarray[tuple[int], np.dtype[np.object_]] = np.where(known[place] == keys, names[place], "")
+    found: Words = np.where(known[place] == keys, names[place], "")
     return found
+
+
+@lru_cache(maxsize=1)
+def _tenants(facts: Facts) -> tuple[Ids, Words]:
+    """Return the traces of all requests in order, and the tenant of each."""
+    rows = facts.requests.by_pair.items()
+    known = np.concatenate([np.empty(0, np.uint64), *(requests.trace_keys for _, requests in rows)])
+    names = np.repeat(
+        np.array([pair.tenant for pair, _ in rows], dtype=object), [len(requests) for _, requests in rows]
+    )
+    order = np.argsort(known, kind="stable")
+    return known[order], names[order]

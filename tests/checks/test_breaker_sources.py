@@ -146,6 +146,48 @@ def test_a_second_process_under_the_same_name_is_told_from_the_first_by_its_chan
     assert finding.value.endswith("not closed 10 s after the fault, the worst of 2 breakers")
 
 
+def test_a_second_process_that_its_metric_tells_apart_and_that_never_closes_fails(new_run):
+    written = silent_hang(new_run(CHECK))
+    for second in range(32):
+        for instance, closed_s in (("a", 23), ("b", 99)):
+            state = 2 if OPENED_S <= second < closed_s else 0
+            written.metric(second, "payments", "resilience_breaker_state", state, name=LINK, instance=instance)
+    assert only(written).reason == "It was not closed when the run ended."
+
+
+def test_a_second_process_that_never_opens_lets_the_calls_through(new_run):
+    written = all_is_well(new_run(CHECK), but=[ACME_CHECKOUT])
+    written.requests("acme", "checkout", FAULT_S, OPENED_S, rate=4, status=504, latency_ms=1500)
+    written.requests("acme", "checkout", OPENED_S, RECOVERY_S, rate=2, **REFUSED)
+    written.requests("acme", "checkout", OPENED_S, RECOVERY_S, rate=2, status=504, latency_ms=1500)
+    written.breaker((OPENED_S, "open"), (22.5, "half_open"), (23, "closed"))
+    assert only(written).status is Status.FAIL
+
+
+def test_a_flow_that_waits_is_not_hidden_by_one_that_is_answered_at_once(new_run):
+    chain = ("gateway", "orders", "payments", "provider-a")
+    victims = {"acme": {"checkout": {}}, "globex": {"browse": {}}}
+    written = hang_contained(
+        new_run(CHECK, blast_radius=victims, load={"acme": {"checkout": 4}, "globex": {"browse": 0.1}})
+    )
+    written.requests("globex", "browse", 2, 12, rate=2, chain=chain)
+    written.requests("globex", "browse", OPENED_S, RECOVERY_S, rate=2, latency_ms=2000, chain=REFUSED_CHAIN)
+    assert only(written).status is Status.FAIL
+
+
+def test_events_without_any_span_decide_alone_and_say_so(new_run):
+    written = new_run(CHECK)
+    written.load_as_planned(chain=(), but=[ACME_CHECKOUT])
+    written.fault_of_the_plan()
+    written.requests("acme", "checkout", FAULT_S, RECOVERY_S, rate=4, status=503, latency_ms=12, chain=())
+    written.breaker((OPENED_S, "open"), (22.5, "half_open"), (23, "closed"))
+    finding = only(written)
+    assert (finding.status, finding.value) == (
+        Status.PASS,
+        "opened after 1.5 s, refused 0 of 0, closed 1.0 s after the fault (by events alone)",
+    )
+
+
 def test_the_breaker_of_a_class_of_tenants_that_opens_late_fails(new_run):
     written = hang_contained(new_run(CHECK))
     written.breaker((18, "open"), (22.5, "half_open"), (23, "closed"), link=f"{LINK} [gold]")
