@@ -44,7 +44,7 @@ class Trace:
     spans: tuple[SpanLine, ...]
 
     def culprit(self, asked: str, refused: Ids) -> str | None:
-        """Return the link to blame; *refused* are traces of which a call over *asked* was refused by its breaker.
+        """Return the link to blame; *refused* are traces of which the breaker of *asked* refused a call.
 
         In this order: the link that took most of the time; one whose breaker refused; the deepest that failed; the
         slowest. The time that a callee spent, as its own server span tells, is not the link's.
@@ -53,7 +53,7 @@ class Trace:
         slowest = max(by_link, key=lambda link: by_link[link], default=None)
         if slowest is not None and by_link[slowest] >= DOMINANT * self._took_ns:
             return slowest
-        if asked in (name for span in self.spans for name in span.refused_by) or self.key in key_of(refused):
+        if asked in (name for span in self.spans for name in span.refused_by) or self.key in refused:
             return asked
         return self._deepest_failure() or slowest
 

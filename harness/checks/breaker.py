@@ -1,132 +1,148 @@
-"""The breaker of a link opens under the fault, answers at once while open, spares the callee, and closes again."""
+"""The breaker of a link opens under the fault, answers at once while open, spares the callee, and closes again.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from math import ceil
+Each process and each class of tenants may have a breaker of its own: all are judged, the worst counts. Two sources
+tell of each: the breaker itself (events, else metrics) and the calls over its link. Where the breaker tells nothing,
+calls that stop under continuing demand do.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from harness.checks.bounds import Measured, measure
-from harness.evidence.breaker_history import Change, changes_of, refusals_in, times_not_closed
+from harness.checks.at_once import answered_at_once
+from harness.checks.breaker_parts import closed, closed_for_a_reason, kept_calling, opened, spared, was_open
+from harness.checks.breaker_sources import agree
+from harness.checks.parts import Part, gravest
+from harness.evidence.breaker_history import CLOSED, History, histories_of, refusals_in
 from harness.evidence.calls import Calls
 from harness.evidence.facts import Facts
-from harness.evidence.ids import hex_of, key_of
-from harness.evidence.requests import Requests
+from harness.evidence.ids import hex_of
+from harness.evidence.silence import inferred
+from harness.evidence.trouble import in_trouble
 from harness.model.files.scenario import BreakerCheck, Phase
 from harness.model.files.units import Bound
-from harness.model.result.finding import Cause, Evidence, Finding, Status, Window, worst
+from harness.model.result.finding import Cause, Evidence, Finding, Measured, Status, Window
 from harness.model.run.clock import NS_PER_MS, NS_PER_S
 from harness.model.run.events import Kind
-
-_PROBES_A_SECOND = 1
-_SPARE_CALLS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One of the things that a breaker has to do, and whether it did."""
-
-    status: Status
-    value: str
-    reason: str = ""
-    cause: Cause | None = None
+from harness.model.run.plan import fault_name
+from harness.statistics.shares import FEWEST
 
 
 def breaker(facts: Facts, spec: BreakerCheck) -> Iterable[Finding]:
-    """Judge the breaker that has the link's name; where it never opened, calls that went on are the evidence."""
-    fault = facts.fault_on(spec.link)
-    changes = changes_of(facts, spec.link)
-    opened_ns = next(
-        (c.time_ns for c in changes if c.state == "open" and fault.start_ns <= c.time_ns < fault.end_ns), None
-    )
-    answers_ms = spec.refuses_within * 1000
-    bound = f"opens <= {spec.opens_within:g} s, answers <= {answers_ms:g} ms, closes <= {spec.closes_within:g} s"
-    if opened_ns is None:
-        return [_never_opened(facts, spec, fault, bound)]
-    held = times_not_closed(changes, Window("open", opened_ns, fault.end_ns))
-    parts = (
-        _opened(spec, (opened_ns - fault.start_ns) / NS_PER_S),
-        _refused(facts, spec, Window("open", opened_ns, fault.end_ns)),
-        _spared(facts.calls(spec.link), held),
-        _closed(facts, spec, changes, fault.end_ns),
-    )
+    """Judge the breakers of the link; where none opened, calls that went on are the evidence."""
+    fault = _fault(facts, spec.link)
+    told = histories_of(facts, spec.link)
+    if sick := [history for history in told if history.state_at(fault.start_ns) != CLOSED]:
+        return [_finding(facts, spec, fault, [was_open(history, fault) for history in sick])]
+    acted = [history for history in told if history.opened_in(fault)]
+    silent = None if acted else inferred(facts, spec.link, fault)
+    if silent is not None:
+        acted = [silent]
+    if not acted:
+        return [_never_opened(facts, spec, fault)]
+    return [_judged(facts, spec, fault, told, acted)]
+
+
+def _fault(facts: Facts, link: str) -> Window:
+    """Return the fault's window from when it was asked for: some faults bite before they are known to be there."""
+    window = facts.fault_on(link)
+    names = {fault_name(n) for n, fault in enumerate(facts.plan.scenario.faults) if link in facts.links_of(fault)}
+    asked = [e.time_ns for e in facts.recording.events_of(Kind.FAULT_ASKED) if e.text("fault") in names]
+    return replace(window, start_ns=min([window.start_ns, *asked]))
+
+
+def _judged(
+    facts: Facts, spec: BreakerCheck, fault: Window, told: Sequence[History], acted: Sequence[History]
+) -> Finding:
+    since_ns = facts.fault_on(spec.link).start_ns
+    first = [(history, change.time_ns) for history in acted if (change := history.opened_in(fault))]
+    openings = [opened(spec, history, fault, since_ns) for history in _first_of_each(acted, fault)]
+    opening = max(openings, key=lambda pair: pair[1])
+    alone = len({history.who for history in acted}) == 1
+    endings = [closed(facts, spec, history, fault, alone=alone) for history in acted]
+    closing = max(endings, key=lambda pair: pair[1])
+    window = Window("open", max(moment for _, moment in first), fault.end_ns)
     refusals, calls = refusals_in(facts, spec.link, fault), len(facts.calls(spec.link).begun_in(fault))
-    status = worst(part.status for part in parts)
-    return [
-        Finding(
-            check="",
-            subject=spec.link,
-            status=status,
-            value=f"{parts[0].value}, refused {refusals} of {refusals + calls}, {parts[3].value}",
-            bound=bound,
-            samples=refusals + calls,
-            window=Window("fault and recovery", fault.start_ns, facts.phase(Phase.RECOVERY).end_ns),
-            cause=next((p.cause for p in parts if p.status is status and p.cause), None),
-            reason=" ".join(part.reason for part in parts if part.status is status and part.reason),
-        )
+    parts = [
+        *(part for part, _ in openings),
+        *answered_at_once(facts, spec, window),
+        *spared(facts, spec.link, acted, fault),
+        *(closed_for_a_reason(facts, spec.link, history, fault) for history in acted),
+        *(part for part, _ in endings),
+        kept_calling(facts, spec.link, acted, fault),
+        *agree(facts, spec.link, told, acted, fault),
     ]
+    value = f"{opening[0].value}, refused {refusals} of {refusals + calls}, {closing[0].value}"
+    return replace(
+        _finding(facts, spec, fault, parts),
+        value=value + _told_by(facts, acted) + "".join(f"; {p.value}" for p in parts if p.value.startswith("sources")),
+        measured=Measured.of(opening[1] * 1000, "ms"),
+        samples=refusals + calls,
+    )
 
 
-def _never_opened(facts: Facts, spec: BreakerCheck, fault: Window, bound: str) -> Finding:
-    calls = facts.calls_in(spec.link, fault)
-    slowest = calls.only(np.argsort(calls.start_ns - calls.end_ns, kind="stable")[:5])
-    lines = zip(slowest.trace, (slowest.end_ns - slowest.start_ns) / NS_PER_MS, strict=True)
+def _first_of_each(acted: Sequence[History], fault: Window) -> list[History]:
+    """Where processes are told apart by nothing but their changes, a lost one looks like a second that opened late."""
+    by_time = sorted(acted, key=lambda history: change.time_ns if (change := history.opened_in(fault)) else 0)
+    return list({history.who: history for history in reversed(by_time)}.values())
+
+
+def _told_by(facts: Facts, acted: Sequence[History]) -> str:
+    sources = {history.source for history in acted}
+    several = f", the worst of {len(acted)} breakers" if len(acted) > 1 else ""
+    alone = sources == {"calls"} or not facts.spans
+    return several + (f" (by {' and '.join(sorted(sources))} alone)" if alone else "")
+
+
+def _finding(facts: Facts, spec: BreakerCheck, fault: Window, parts: Sequence[Part]) -> Finding:
+    judged = gravest(parts)
     return Finding(
         check="",
         subject=spec.link,
-        status=Status.FAIL,
-        value=f"never opened; {len(calls)} calls reached the link",
-        bound=bound,
-        samples=len(calls),
-        window=fault,
-        reason="Calls kept going to a callee in trouble for the whole fault.",
-        evidence=tuple(Evidence(f"a call that took {took_ms:.0f} ms", hex_of(trace)) for trace, took_ms in lines),
+        status=judged.status,
+        value=judged.value,
+        bound=_bound(spec),
+        samples=len(facts.calls(spec.link).begun_in(fault)),
+        window=Window("fault and recovery", fault.start_ns, facts.phase(Phase.RECOVERY).end_ns),
+        cause=judged.cause,
+        reason=judged.reason,
+        link=spec.link,
+        measure="opens",
+        limit=Bound("<=", spec.opens_within * 1000, "ms"),
     )
 
 
-def _opened(spec: BreakerCheck, after_s: float) -> _Part:
-    late = after_s > spec.opens_within
-    reason = f"It opened after {after_s:.1f} s, not within {spec.opens_within:g} s."
-    return _Part(Status.FAIL if late else Status.PASS, f"opened after {after_s:.1f} s", reason if late else "")
+def _bound(spec: BreakerCheck) -> str:
+    answers_ms = spec.refuses_within * 1000
+    return f"opens <= {spec.opens_within:g} s, answers <= {answers_ms:g} ms, closes <= {spec.closes_within:g} s"
 
 
-def _refused(facts: Facts, spec: BreakerCheck, window: Window) -> _Part:
-    """Half of the victims' requests must be answered at once while the breaker is open."""
-    bound = Bound("<=", spec.refuses_within * 1000, "ms")
-    measured: Measured = measure(_touched(facts, spec.link, window), "p50", bound, window, seed=facts.seed)
-    about = f"p50 of {measured.samples} requests while it was open: {measured.value}, {bound} asked for."
-    cause = Cause.TOO_FEW_SAMPLES if measured.status is Status.UNKNOWN else None
-    return _Part(measured.status, measured.value, about, cause)
+def _never_opened(facts: Facts, spec: BreakerCheck, fault: Window) -> Finding:
+    """A breaker that never opened failed only if calls to a callee in trouble went on; else nobody can tell."""
+    calls = facts.calls_in(spec.link, fault)
+    troubled = in_trouble(facts, spec.link, calls)
+    late = int((troubled.start_ns >= facts.fault_on(spec.link).start_ns + spec.opens_within * NS_PER_S).sum())
+    judged = _without_opening(len(calls), len(troubled), late)
+    slowest = calls.only(np.argsort(calls.start_ns - calls.end_ns, kind="stable")[:5])
+    return replace(
+        _finding(facts, spec, fault, [judged]),
+        window=fault,
+        evidence=_lines(slowest) if judged.status is Status.FAIL else (),
+        measured=Measured(None, "ms"),
+    )
 
 
-def _touched(facts: Facts, name: str, window: Window) -> Requests:
-    """Return the requests that the breaker is about: those of the victims, else those whose call it refused."""
-    if facts.victims:
-        return facts.requests.of(*facts.victims).within(window)
-    everything = facts.everything.within(window)
-    refused = key_of(facts.traces_of(Kind.BREAKER_REFUSED, breaker=name))
-    return everything.only(np.isin(everything.trace_keys, refused))
+def _without_opening(calls: int, troubled: int, late: int) -> Part:
+    value = f"never opened; {calls} calls reached the link"
+    if late >= FEWEST:
+        return Part(Status.FAIL, value, "Calls kept going to a callee in trouble for the whole fault.")
+    if not troubled:
+        return Part(Status.NOT_EXERCISED, value, "No call failed or was slow: the breaker had no reason to open.")
+    reason = f"{troubled} calls were in trouble, {late} of them when it should have been open: too few to tell."
+    return Part(Status.UNKNOWN, value, f"{reason} Load it more, or make the fault longer.", Cause.TOO_FEW_SAMPLES)
 
 
-def _spared(calls: Calls, stretches: list[Window]) -> _Part:
-    made = sum(len(calls.begun_in(stretch)) for stretch in stretches)
-    seconds = sum(stretch.end_ns - stretch.start_ns for stretch in stretches) / NS_PER_S
-    allowed = ceil(seconds * _PROBES_A_SECOND) + _SPARE_CALLS * len(stretches)
-    reason = f"{made} calls reached the link while it was open; probes would be {allowed} at most."
-    return _Part(Status.FAIL if made > allowed else Status.PASS, f"{made} calls", reason if made > allowed else "")
-
-
-def _closed(facts: Facts, spec: BreakerCheck, changes: list[Change], fault_end_ns: int) -> _Part:
-    end_ns = facts.phase(Phase.RECOVERY).end_ns
-    last = [change for change in changes if change.time_ns < end_ns][-1]
-    after_s, seen_s = (last.time_ns - fault_end_ns) / NS_PER_S, (end_ns - fault_end_ns) / NS_PER_S
-    if last.state == "closed" and after_s <= spec.closes_within:
-        return _Part(Status.PASS, f"closed {max(0.0, after_s):.1f} s after the fault")
-    if last.state == "closed":
-        return _Part(
-            Status.FAIL, f"closed {after_s:.1f} s after the fault", f"It closed later than {spec.closes_within:g} s."
-        )
-    if seen_s < spec.closes_within:
-        reason = f"The run ended {seen_s:.0f} s after the fault, too early to tell: make the recovery phase longer."
-        return _Part(Status.UNKNOWN, f"not closed {seen_s:.0f} s after the fault", reason, Cause.TOO_FEW_SAMPLES)
-    return _Part(Status.FAIL, f"not closed {seen_s:.0f} s after the fault", "It was not closed when the run ended.")
+def _lines(calls: Calls) -> tuple[Evidence, ...]:
+    lines = zip(calls.trace, calls.took_ns / NS_PER_MS, strict=True)
+    return tuple(Evidence(f"a call that took {took_ms:.0f} ms", hex_of(trace)) for trace, took_ms in lines)

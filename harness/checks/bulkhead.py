@@ -1,13 +1,16 @@
 """A bulkhead bounds the calls under way over a link, so that what hangs there cannot take the caller along."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from harness.checks.bounds import judge_pairs, objectives_of, worst_of
+from harness.checks.parts import Part
+from harness.evidence.agreement import disagree
+from harness.evidence.bulkhead_use import Use, use_of
 from harness.evidence.facts import Facts
 from harness.model.files.scenario import BulkheadCheck, Phase
 from harness.model.files.target import ends_of
-from harness.model.result.finding import Cause, Finding, Status
+from harness.model.files.units import Bound
+from harness.model.result.finding import Cause, Finding, Measured, Status
 
 
 def bulkhead(facts: Facts, spec: BulkheadCheck) -> Iterator[Finding]:
@@ -19,38 +22,61 @@ def bulkhead(facts: Facts, spec: BulkheadCheck) -> Iterator[Finding]:
 
 def _peak(facts: Facts, spec: BulkheadCheck) -> Finding:
     window = facts.phase(Phase.FAULT)
-    facts.calls_in(spec.link, window)
+    use = use_of(facts, spec.link, window)
+    by_metric = not facts.spans and use.in_use is not None
+    if not by_metric:
+        facts.calls_in(spec.link, window)
     calls = facts.calls(spec.link).under_way_in(window)
-    limit = _limit(facts, spec)
-    judged = _judged(calls.peak, limit)
-    value, bound = f"{calls.peak} calls at once at most", f"<= {limit}" if limit else "its limit"
+    peak = use.in_use or 0 if by_metric else calls.peak
+    limit = spec.limit or use.limit
+    judged = _judged(peak, limit, use, is_told=spec.limit is not None)
+    value = f"{peak} calls at once at most" + (" (by metrics alone)" if by_metric else "")
     return Finding(
-        "", spec.link, judged.status, value, bound, len(calls), window, cause=judged.cause, reason=judged.reason
+        check="",
+        subject=spec.link,
+        status=judged.status,
+        value=f"{value}; {judged.value}" if judged.value else value,
+        bound=f"<= {limit}" if limit else "its limit",
+        samples=len(calls),
+        window=window,
+        cause=judged.cause,
+        reason=judged.reason,
+        link=spec.link,
+        measure="peak",
+        measured=Measured.of(peak, ""),
+        limit=Bound("<=", limit, "") if limit else None,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    status: Status
-    reason: str
-    cause: Cause | None = None
-
-
-def _judged(peak: int, limit: int | None) -> _Judged:
+def _judged(peak: int, limit: int | None, use: Use, *, is_told: bool) -> Part:
     if limit is None:
         reason = "Its limit is unknown: say it in the check, or export the metric resilience_bulkhead_limit."
-        return _Judged(Status.UNKNOWN, reason, Cause.TELEMETRY_LOST)
-    if peak > limit:
-        return _Judged(Status.FAIL, "More calls were under way than the bulkhead has places.")
-    return _Judged(Status.PASS, "" if peak == limit else "It was never full: its limit was not put to the test.")
+        return Part(Status.UNKNOWN, "", reason, Cause.TELEMETRY_LOST)
+    if use.silent and not is_told:
+        reason = f"{use.silent} of {use.processes} processes did not export their limit: say it in the check."
+        return Part(Status.UNKNOWN, "", reason, Cause.TELEMETRY_LOST)
+    if told := _disagreement(peak, limit, use):
+        return Part(Status.UNKNOWN, f"sources disagree: {told}", "Spans and bulkhead differ.", Cause.SOURCES_DISAGREE)
+    if peak > limit or use.beyond:
+        return Part(Status.FAIL, "", "More calls were under way than the bulkhead has places.")
+    if peak == limit or use.rejected:
+        return Part(Status.PASS)
+    return Part(Status.NOT_EXERCISED, "", "It was never full: its limit was not put to the test.")
 
 
-def _limit(facts: Facts, spec: BulkheadCheck) -> int | None:
-    """Return the limit that the check gives, else the largest that the caller's processes together told."""
-    if spec.limit is not None:
-        return spec.limit
-    told = {sample.service: int(sample.value) for sample in facts.metric("resilience_bulkhead_limit", name=spec.link)}
-    return sum(told.values()) or None
+def _disagreement(peak: int, limit: int, use: Use) -> str:
+    """Return both numbers where the bulkhead's own word contradicts the spans.
+
+    Its gauge is read now and then: it may miss a peak, never show one that was not there.
+    """
+    in_use = use.in_use or 0
+    if in_use > peak and (disagree(in_use, peak) or in_use > limit >= peak or use.beyond):
+        return f"{peak} calls at once by spans, {in_use} places in use by the metric"
+    if peak > limit and use.rejected and 0 < in_use <= limit and disagree(peak, in_use):
+        return f"{peak} calls at once by spans, {in_use} places in use by the metric, {use.rejected} calls turned away"
+    if use.rejected and use.processes == 1 and peak < limit and disagree(limit, peak):
+        return f"{peak} calls at once by spans, {use.rejected} turned away although it has {limit} places"
+    return ""
 
 
 def _others(facts: Facts, link: str) -> Finding:
@@ -74,4 +100,6 @@ def _others(facts: Facts, link: str) -> Finding:
         cause=gravest.cause,
         reason=reason,
         evidence=gravest.evidence,
+        link=link,
+        measure="others",
     )

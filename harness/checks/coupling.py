@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from harness.checks.blame import SpanLine, Trace, load_traces
+from harness.evidence.completeness import are_complete
 from harness.evidence.facts import Facts, UndecidableError
-from harness.evidence.ids import hex_of
+from harness.evidence.ids import Ids, hex_of
 from harness.evidence.requests import Requests
 from harness.model.files.scenario import CouplingCheck, Phase
 from harness.model.files.target import ServiceKind, ends_of
 from harness.model.files.units import Bound
-from harness.model.result.finding import Cause, Evidence, Finding, Status
+from harness.model.result.finding import Cause, Evidence, Finding, Measured, Status
 from harness.recording.columns import Outcome
 from harness.statistics.shares import FEWEST
 
@@ -26,10 +27,12 @@ def coupling(facts: Facts, spec: CouplingCheck) -> Iterator[Finding]:
     """Judge depth, fan-out and chattiness flow by flow, and the databases that more than one service calls."""
     if not facts.spans:
         raise UndecidableError(Cause.TELEMETRY_LOST, "No spans were recorded: do the services export their traces?")
+    whole = _whole_traces(facts)
     databases = {name for name, service in facts.plan.target.services.items() if service.kind is ServiceKind.POSTGRES}
     callers: dict[str, set[str]] = defaultdict(set)
     for flow in dict.fromkeys(pair.flow for pair in facts.loaded):
         rows = _healthy(facts, flow)
+        rows = rows.only(np.isin(rows.trace_keys, whole))  # what a trace lost would make it look shallow
         traces = load_traces(facts.recording, rows.trace_keys)
         for trace in traces:
             _note_callers(trace, databases, callers)
@@ -38,7 +41,12 @@ def coupling(facts: Facts, spec: CouplingCheck) -> Iterator[Finding]:
             if bound is not None:
                 counts = [measure(_hops(trace, databases)) for trace in traces]
                 yield _finding(facts, flow, name, bound, counts, rows)
-    yield from _stores(callers, spec.shared_stores)
+    yield from _stores(callers, databases, spec.shared_stores)
+
+
+def _whole_traces(facts: Facts) -> Ids:
+    keys = facts.everything.within(facts.phase(Phase.BASELINE)).trace_keys
+    return np.unique(keys[are_complete(facts.recording, keys, entry=facts.plan.target.entry)])
 
 
 def _healthy(facts: Facts, flow: str) -> Requests:
@@ -105,10 +113,10 @@ def _finding(facts: Facts, flow: str, name: str, bound: Bound, counts: Sequence[
     window, subject = facts.phase(Phase.BASELINE), f"{flow} {name.replace('_', '-')}"
     seen = [count for count in counts if count]
     if len(seen) < FEWEST:
-        reason = f"{len(seen)} traces with calls between services cannot decide it: load the flow more."
+        reason = f"{len(seen)} whole traces with calls between services cannot decide it: load the flow more."
         return Finding(
             "", subject, Status.UNKNOWN, f"{len(seen)} traces", str(bound), len(seen), window,
-            cause=Cause.TOO_FEW_SAMPLES, reason=reason, flow=flow,
+            cause=Cause.TOO_FEW_SAMPLES, reason=reason, flow=flow, measure=name, limit=bound,
         )  # fmt: skip
     value = float(np.quantile(seen, QUANTILE, method="higher"))
     status = Status.PASS if bound.holds(value) else Status.FAIL
@@ -117,7 +125,7 @@ def _finding(facts: Facts, flow: str, name: str, bound: Bound, counts: Sequence[
     return Finding(
         "", subject, status, f"{value:g}", str(bound), len(seen), window,
         reason="" if status is Status.PASS else "One answer waits for more of the system than it was built to.",
-        evidence=shown, flow=flow,
+        evidence=shown, flow=flow, measure=name, measured=Measured.of(value, ""), limit=bound,
     )  # fmt: skip
 
 
@@ -129,10 +137,17 @@ def _note_callers(trace: Trace, databases: set[str], callers: dict[str, set[str]
                 callers[callee].add(caller)
 
 
-def _stores(callers: Mapping[str, set[str]], bound: Bound | None) -> Iterator[Finding]:
+def _stores(callers: Mapping[str, set[str]], databases: set[str], bound: Bound | None) -> Iterator[Finding]:
     if bound is None:
         return
     shared = {store: sorted(services) for store, services in sorted(callers.items()) if len(services) > 1}
     told = "; ".join(f"{store}: {', '.join(services)}" for store, services in shared.items())
     status = Status.PASS if bound.holds(len(shared)) else Status.FAIL
-    yield Finding("", "shared stores", status, told or "none", str(bound), len(callers), None)
+    reason = ""
+    if not callers:
+        status = Status.NOT_EXERCISED
+        reason = "No trace shows a call to a database." if databases else "The target declares no database."
+    yield Finding(
+        "", "shared stores", status, told or "none", str(bound), len(callers), None,
+        reason=reason, measure="shared_stores", measured=Measured.of(len(shared), ""), limit=bound,
+    )  # fmt: skip

@@ -18,5 +18,8 @@ def guardrail(facts: Facts) -> Iterator[Finding]:
             f"not {event.text('bound')}",
             int(event.number("samples")),
             None,
+            tenant=event.text("tenant") or None,
+            flow=event.text("flow") or None,
+            measure=event.text("measure"),
             reason=f"{event.text('guardrail')} ended the run {facts.offset_s(event.time_ns):.1f} s into it.",
         )

@@ -14,7 +14,12 @@ from harness.recording.columns import Table
 from harness.recording.reader import Recording
 
 Ints = NDArray[np.int64]
-_COLUMNS = ("link", "trace_id", "span_id", "parent_id", "start", "end", "attempt", "status")
+Words = NDArray[np.object_]
+_COLUMNS = (
+    "link", "trace_id", "span_id", "parent_id", "start", "end", "attempt", "status", "http_status", "tenant", "name",
+)  # fmt: skip
+_REFUSING = 429
+_FAULTY = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,9 @@ class Calls:
     failed: NDArray[np.bool_]
     parent: Ids  # the span that made the call
     trace: Ids  # [row, 2]
-    span: Ids
+    id: Ids  # of its own span
+    tenant: Words  # as the span names it; "" where it names none
+    name: Words
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -48,6 +55,12 @@ class Calls:
     def under_way_in(self, window: Window) -> "Calls":
         """Return the calls that touch *window*."""
         return self.only((self.start_ns < window.end_ns) & (self.end_ns > window.start_ns))
+
+    @property
+    def took_ns(self) -> Ints:
+        """How long each was."""
+        took: Ints = self.end_ns - self.start_ns
+        return took
 
     @property
     def peak(self) -> int:
@@ -82,24 +95,33 @@ def _codes(column: pa.DictionaryArray) -> tuple[list[str], Ints]:
 def _read(batch: pa.RecordBatch, rows: Ints) -> Calls:
     words, status = _codes(batch.column("status"))
     failed = words.index("error") if "error" in words else -2
+    answer = batch.column("http_status").fill_null(0).to_numpy(zero_copy_only=False)[rows]
     return Calls(
         start_ns=batch.column("start").to_numpy()[rows],
         end_ns=batch.column("end").to_numpy()[rows],
         attempt=batch.column("attempt").fill_null(0).to_numpy(zero_copy_only=False)[rows],
-        failed=(status == failed)[rows],
+        failed=(status == failed)[rows] | (answer >= _FAULTY) | (answer == _REFUSING),
         parent=words_of(batch.column("parent_id"))[rows, 0],
         trace=words_of(batch.column("trace_id"))[rows],
-        span=words_of(batch.column("span_id"))[rows, 0],
+        id=words_of(batch.column("span_id"))[rows, 0],
+        tenant=_words(batch.column("tenant"), rows),
+        name=_words(batch.column("name"), rows),
     )
+
+
+def _words(column: pa.DictionaryArray, rows: Ints) -> Words:
+    words, codes = _codes(column)
+    return np.array([*words, ""], dtype=object)[codes[rows]]  # a null is the last one
 
 
 def _no_calls() -> Calls:
     times, parents = np.empty(0, np.int64), np.empty(0, np.uint64)
     flags, attempts = np.empty(0, np.bool_), np.empty(0, np.int16)
-    return Calls(times, times, attempts, flags, parents, np.empty((0, 2), np.uint64), parents)
+    words = np.empty(0, dtype=object)
+    return Calls(times, times, attempts, flags, parents, np.empty((0, 2), np.uint64), parents, words, words)
 
 
 def _in_order(parts: list[Calls]) -> Calls:
     joined = Calls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Calls)))
-    once = joined.only(np.unique(joined.span ^ key_of(joined.trace), return_index=True)[1])  # an export may come twice
-    return once.only(np.lexsort((once.span, once.start_ns)))
+    once = joined.only(np.unique(joined.id ^ key_of(joined.trace), return_index=True)[1])  # an export may come twice
+    return once.only(np.lexsort((once.id, once.start_ns)))

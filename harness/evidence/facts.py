@@ -14,6 +14,7 @@ from harness.evidence.account.spans import SpanAccount, span_account
 from harness.evidence.calls import Calls, load_calls
 from harness.evidence.health import VoidTime, sound_rows, void_times
 from harness.evidence.requests import Pair, RequestLog, Requests, at_entry, load_requests
+from harness.evidence.servings import Servings, load_servings
 from harness.model.files.faults import Fault
 from harness.model.files.scenario import Phase
 from harness.model.files.target import ends_of
@@ -233,6 +234,14 @@ class Facts:
         asked = [link for entry in scenario.checks if (link := getattr(entry.spec, "link", None))]
         found = load_calls(self.recording, [*faulted, *asked])
         return {link: calls.moved(-self.clock_offsets.get(ends_of(link)[0], 0)) for link, calls in found.items()}
+
+    def servings(self, service: str) -> Servings:
+        """Return the server spans of one end of a link that a fault or a check of the plan names."""
+        return self._servings.get(service, Servings.none())
+
+    @cached_property
+    def _servings(self) -> Mapping[str, Servings]:
+        return load_servings(self.recording, {end for link in self._calls for end in ends_of(link)})
 
     def calls_in(self, link: str, window: Window) -> Calls:
         """Return the calls over *link* that began in *window*; UndecidableError without any."""

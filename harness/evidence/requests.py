@@ -59,6 +59,11 @@ class Requests:
         mask: Bools = np.isin(self.outcome, [OUTCOMES.index(outcome) for outcome in outcomes])
         return mask
 
+    @staticmethod
+    def joined(parts: "list[Requests]") -> "Requests":
+        """Return several as one, in time order."""
+        return _together(parts)
+
     @property
     def latency_ms(self) -> Floats:
         """From the intended start to the end; infinite for what was never sent."""

@@ -1,4 +1,7 @@
+import itertools
+
 from harness.model.result.finding import Cause, Status
+from harness.model.run.events import Kind
 from tests.checks.stories import all_is_well, found, told
 from tests.recordings import Stretch
 
@@ -16,11 +19,163 @@ def numbered(written, tries):
     return written.read()
 
 
-def test_calls_that_are_tried_once_pass(new_run):
+def failing(written, tries, *, every=1, tenant="acme", at_s=12.0, number=True, length_s=10.0):
+    """Write five calls a second; each *every*-th fails until its last try, the others go well at once."""
+    for fifth in range(round(length_s * 5)):
+        trace, parent, start_s = written.new_id(16), written.new_id(8), at_s + fifth / 5
+        made = tries if fifth % every == 0 else 1
+        for attempt in range(made):
+            about = {"parent": parent, "link": PAY, "attempt": attempt if number else 0, "tenant": tenant}
+            written.span(trace, "orders", "client", start_s + attempt / 20, 40, failed=attempt + 1 < made, **about)
+
+
+def test_few_retries_pass(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 2, every=5)
+    assert told(written.read(), "retries") == [(PAY, "pass", "1.20 attempts a call (60 for 50)")]
+
+
+def test_where_no_attempt_failed_no_retry_policy_was_put_to_the_test(new_run):
     recording = all_is_well(new_run(CHECK)).read()
     assert told(recording, "retries") == [
-        (PAY, "pass", "1.00 times as many calls a span as in the baseline (80 for 80 spans)")
+        (PAY, "not exercised", "1.00 times as many calls a span as in the baseline (80 for 80 spans)")
     ]
+
+
+def test_a_storm_of_one_tenant_is_not_hidden_by_the_calls_of_others(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 3, tenant="acme")
+    for _ in range(20):
+        failing(written, 1, tenant="globex")
+    (finding,) = found(written.read(), "retries")
+    assert (finding.status, finding.value) == (Status.FAIL, "3.00 attempts a call of acme (150 for 50)")
+
+
+def test_a_storm_of_two_seconds_is_not_hidden_by_the_healthy_rest(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 5, length_s=2)
+    for _ in range(5):
+        failing(written, 1, at_s=16, length_s=6)
+    assert found(written.read(), "retries")[0].status is Status.FAIL
+
+
+def test_two_calls_that_are_tried_thirty_times_do_not_pass(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 30, length_s=0.4)
+    for _ in range(20):
+        failing(written, 1, at_s=12.4, length_s=9.6, tenant="globex")
+    assert found(written.read(), "retries")[0].status in (Status.UNKNOWN, Status.FAIL)
+
+
+def test_a_library_that_repeats_below_the_policy_is_seen_at_the_callee(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    for fifth in range(50):
+        call = written.new_id(16)
+        span = written.span(call, "orders", "client", 12 + fifth / 5, 80, link=PAY)
+        for again in range(3):
+            written.span(call, "payments", "server", 12 + fifth / 5 + again / 50, 10, parent=span)
+    assert told(written.read(), "retries") == [
+        (
+            PAY,
+            "fail",
+            "3.00 times as many calls a span as in the baseline "
+            "(150 for 50 spans, 100 of them seen by the callee alone)",
+        )
+    ]
+
+
+def test_a_doubled_export_counts_once(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 2, every=5)
+    same, written._ids = written._ids, itertools.count(50_000)
+    for _ in range(2):
+        written._ids = itertools.count(60_000)
+        failing(written, 2, every=5)
+    written._ids = same
+    assert told(written.read(), "retries") == [(PAY, "pass", "1.20 attempts a call (120 for 100)")]
+
+
+def counter(written, first, again):
+    """Let the caller's own counter grow by these under the fault."""
+    for second in range(32):
+        share = min(1.0, max(0.0, (second - 12) / 9))
+        for attempt, count in (("0", first), ("1", again)):
+            written.metric(
+                second, "orders", "resilience_retry_attempts_total", share * count, link=PAY, attempt=attempt
+            )
+
+
+def test_attempts_whose_spans_were_lost_are_told_by_the_callers_counter(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 2, every=5)
+    counter(written, 45, 60)
+    (finding,) = found(written.read(), "retries")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.SOURCES_DISAGREE)
+    assert (
+        finding.value == "1.20 attempts a call (60 for 50); sources disagree: 54 attempts by spans, 105 by the metric"
+    )
+
+
+def test_a_counter_that_agrees_decides_nothing_new(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 2, every=5)
+    counter(written, 45, 9)
+    assert found(written.read(), "retries")[0].status is Status.PASS
+
+
+def test_without_spans_the_counter_decides_alone_and_says_so(new_run):
+    written = new_run(CHECK)
+    written.load_as_planned(chain=())
+    written.fault_of_the_plan()
+    counter(written, 40, 60)
+    assert told(written.read(), "retries") == [(PAY, "fail", "2.50 attempts a call (100 for 40, by metrics alone)")]
+
+
+def test_requests_that_the_proxy_hit_and_no_span_shows_are_told(new_run):
+    written = new_run(CHECK, faults=[{"link": PAY, "answer": {"status": 503}}])
+    written.load_as_planned(but=[QUIET])
+    failing(written, 2, every=5)
+    written.event(12, Kind.FAULT_APPLIED, fault="fault-1")
+    written.event(22, Kind.FAULT_OBSERVED, fault="fault-1", requests=180)
+    (finding,) = found(written.read(), "retries")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.SOURCES_DISAGREE)
+
+
+def test_requests_that_the_callee_served_and_nobody_claims_are_told(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 2, every=5)
+    for tenth in range(100):
+        written.span(written.new_id(16), "payments", "server", 12 + tenth / 10, 10, parent=written.new_id(8))
+    (finding,) = found(written.read(), "retries")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.SOURCES_DISAGREE)
+
+
+def test_attempts_that_all_call_themselves_the_first_are_told_by_the_span_that_made_them(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    failing(written, 4, number=False)
+    written.metric(5, "orders", "resilience_retry_attempts_total", 4, link=PAY, attempt="0")
+    (finding,) = found(written.read(), "retries")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.SOURCES_DISAGREE)
+
+
+def test_a_span_that_gives_up_early_does_not_hide_that_it_tried_again(new_run):
+    written = all_is_well(new_run(CHECK), but=[Stretch(0, 32, None, "checkout")])
+    for tenth in range(80):
+        trace, parent = written.new_id(16), written.new_id(8)
+        for number in range(3):
+            written.span(trace, "orders", "client", 2 + tenth / 10 + number / 100, 5, parent=parent, link=PAY)
+    failing(written, 3, number=False)
+    assert found(written.read(), "retries")[0].status is Status.FAIL
+
+
+def test_attempts_that_each_have_a_span_of_their_own_above_are_counted_by_their_trace(new_run):
+    written = all_is_well(new_run(CHECK), but=[QUIET])
+    for fifth in range(50):
+        trace = written.new_id(16)
+        for attempt in range(3):
+            parent, at_s = written.new_id(8), 12 + fifth / 5 + attempt / 20
+            written.span(trace, "orders", "client", at_s, 40, parent=parent, link=PAY, failed=attempt < 2)
+    assert found(written.read(), "retries")[0].status is Status.FAIL
 
 
 def test_a_retry_storm_fails_with_the_spans_that_made_it(new_run):
@@ -47,7 +202,7 @@ def test_a_caller_that_numbers_its_attempts_may_call_twice_from_one_span(new_run
         trace, parent = written.new_id(16), written.new_id(8)
         for moment in (0, 0.05):
             written.span(trace, "orders", "client", 12 + fifth / 5 + moment, 40, parent=parent, link=PAY)
-    assert told(written.read(), "retries") == [(PAY, "pass", "1.00 attempts a call (100 for 100)")]
+    assert told(written.read(), "retries") == [(PAY, "not exercised", "1.00 attempts a call (100 for 100)")]
 
 
 def test_a_handful_of_calls_decides_nothing(new_run):
@@ -115,9 +270,16 @@ def test_no_pauses_at_all_fail(new_run):
     assert paused(new_run(PAUSES), lambda call, attempt: 0.001).status is Status.FAIL
 
 
-def test_without_retries_pauses_are_not_decided(new_run):
+def test_without_retries_pauses_were_not_put_to_the_test(new_run):
     written = all_is_well(new_run(PAUSES), but=[QUIET])
     for fifth in range(50):
         written.call(12 + fifth / 5, 40, link=PAY)
+    pauses = next(f for f in found(written.read(), "retries") if f.subject.endswith("pauses"))
+    assert pauses.status is Status.NOT_EXERCISED
+
+
+def test_a_handful_of_pauses_decides_nothing(new_run):
+    written = all_is_well(new_run(PAUSES), but=[QUIET])
+    failing(written, 2, every=10)
     pauses = next(f for f in found(written.read(), "retries") if f.subject.endswith("pauses"))
     assert (pauses.status, pauses.cause) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES)

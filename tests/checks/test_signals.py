@@ -57,3 +57,25 @@ def test_each_source_has_its_own_threshold_and_queue(new_run):
 def test_without_metrics_it_is_unknown(new_run):
     (finding,) = found(all_is_well(new_run(CHECK)).read(), "signals")
     assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TELEMETRY_LOST)
+
+
+def test_what_a_source_loses_under_the_fault_alone_is_not_little_of_the_whole_run(new_run):
+    written = all_is_well(new_run({"signals": {"service": "gateway", "logs": {"tolerance": "10%"}}}))
+    for tenant in TENANTS:
+        for second, ended in counts(written, tenant):
+            written.metric(second, "gateway", "http_server_requests_total", ended, tenant=tenant, route="/")
+        for number, end in enumerate(written.ends(tenant)):
+            if not 12 <= end < 22 or number % 5:
+                written.row(Table.LOGS, at(end), "gateway", "INFO", "request status=200", None, tenant)
+    findings = [f for f in found(written.read(), "signals") if f.measure == "logs"]
+    assert {f.status for f in findings} == {Status.FAIL}
+    assert findings[0].value == "80 of 100 requests (20.0% off) under the fault"
+
+
+def test_scrapes_that_ended_before_the_fault_decide_nothing(new_run):
+    written = all_is_well(new_run(CHECK))
+    for tenant in TENANTS:
+        for second, ended in counts(written, tenant)[:12]:
+            written.metric(second, "gateway", "http_server_requests_total", ended, tenant=tenant, route="/")
+    (finding,) = found(written.read(), "signals")
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TELEMETRY_LOST)

@@ -2,8 +2,9 @@ import pytest
 
 from harness.model.result.finding import Cause, Status
 from harness.model.run.events import Kind
+from harness.recording.columns import Table
 from tests.checks.stories import ACME_CHECKOUT, all_is_well, found, hang_contained, hang_uncontained, told
-from tests.recordings import LINK, Stretch
+from tests.recordings import LINK, Stretch, at
 
 COMPLETE = {"trace": {"complete": ">= 99%"}}
 BLAMES = {"trace": {"blames": LINK}}
@@ -104,14 +105,46 @@ def test_quick_failures_blame_the_deepest_call_that_failed(new_run):
 
 def test_where_nobody_was_hurt_there_is_nobody_to_blame(new_run):
     finding = found(all_is_well(new_run(BLAMES)).read(), "trace")[1]
-    assert (finding.status, finding.cause, finding.samples) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES, 0)
+    assert (finding.status, finding.samples) == (Status.NOT_EXERCISED, 0)
 
 
 @pytest.mark.parametrize(
-    ("answers", "untraceable", "status"), [(40, 0, Status.PASS), (40, 3, Status.FAIL), (0, 0, Status.UNKNOWN)]
+    ("answers", "untraceable", "status"), [(40, 0, Status.PASS), (40, 3, Status.FAIL), (0, 0, Status.NOT_EXERCISED)]
 )
 def test_error_answers_must_name_their_trace(new_run, answers, untraceable, status):
     written = all_is_well(new_run({"trace": {"errors_name_it": ">= 99%"}}))
     written.event(33, Kind.LOAD_ENDED, error_answers=answers, untraceable=untraceable)
     finding = next(f for f in found(written.read(), "trace") if f.subject == "errors name their trace")
     assert (finding.status, finding.value) == (status, f"{answers - untraceable} of {answers} error answers")
+
+
+def test_a_handful_of_hurt_requests_blames_nobody(new_run):
+    written = all_is_well(new_run(BLAMES), but=[Stretch(12, 13, "acme", "checkout")])
+    written.requests("acme", "checkout", 12, 13, rate=4, status=504, latency_ms=1500, chain=("gateway", "orders"))
+    finding = found(written.read(), "trace")[1]
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES)
+
+
+def test_hurt_requests_without_any_trace_blame_nobody(new_run):
+    written = all_is_well(new_run(BLAMES), but=[ACME_CHECKOUT])
+    written.requests("acme", "checkout", 12, 22, rate=4, status=504, latency_ms=1500, chain=())
+    finding = found(written.read(), "trace")[1]
+    assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.TELEMETRY_LOST)
+
+
+def test_failed_requests_without_traces_are_not_hidden_by_many_good_ones(new_run):
+    load = {tenant: {"browse": 60, "checkout": 4} for tenant in ("acme", "globex")}
+    written = new_run(COMPLETE, load=load)
+    all_is_well(written, but=[ACME_CHECKOUT])
+    written.requests("acme", "checkout", 12, 14, rate=4, status=504, latency_ms=1500, chain=())
+    (finding,) = found(written.read(), "trace")
+    assert (finding.status, finding.value) == (Status.FAIL, "0% of the 8 that failed under the fault; 99.8% of all")
+
+
+def test_a_request_that_was_sent_without_a_trace_id_has_no_trace(new_run):
+    written = all_is_well(new_run(COMPLETE), but=[Stretch(12, 22, "globex", "browse")])
+    for number in range(60):
+        due = at(12 + number / 6)
+        row = ("globex", "browse", "list", due, due + 10**6, due + 2 * 10**7, 200, "ok", None, None, 512, False, None)
+        written.row(Table.REQUESTS, *row)
+    assert found(written.read(), "trace")[0].status is Status.FAIL
