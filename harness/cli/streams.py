@@ -12,17 +12,16 @@ _READER_LEFT = (errno.EPIPE, errno.EIO)  # EIO: the terminal was closed
 
 
 class _Forgiving(io.FileIO):
-    """A descriptor whose writes are dropped once nobody can read them any more.
+    """A descriptor whose writes never raise: the rest is dropped, and `problem` says why unless the reader left."""
 
-    On stderr whatever stands in the way is passed over: there is nowhere left to tell of it.
-    """
+    problem = ""
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in _READER_LEFT and self.fileno() != 2:
-                raise
+            if error.errno not in _READER_LEFT:
+                self.problem = error.strerror or str(error)
             return memoryview(data).nbytes
 
 
@@ -40,13 +39,10 @@ def forgiving_streams() -> Iterator[None]:
 
 
 def flush_output() -> str:
-    """Write out what is left; return what stood in the way, in words, "" where nothing did."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        _discard(1)
-        return error.strerror or str(error)
-    return ""
+    """Write out what is left; return why output was lost, in words, "" where none was or where its reader left."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw.problem if isinstance(raw, _Forgiving) else ""
 
 
 def _open_what_is_closed() -> None:
@@ -70,8 +66,3 @@ def _forgiving(stream: TextIO | None, number: int) -> TextIO:
 
 def _is_own(stream: TextIO, number: int) -> bool:
     return any(stream is own for own in (sys.__stdout__, sys.__stderr__)) and stream.fileno() == number
-
-
-def _discard(number: int) -> None:
-    """What cannot be written now must not be tried again when Python ends: that would change the exit code."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
