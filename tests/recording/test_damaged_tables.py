@@ -88,7 +88,8 @@ def test_a_row_without_what_it_is_about_is_damage(run, table, column):
     found = pq.read_table(path)
     number = found.schema.get_field_index(column)
     pq.write_table(found.set_column(number, column, pa.nulls(len(found), found.schema.field(number).type)), path)
-    assert f"{NAMES[table]}: damaged: its column {column!r} lacks 1 values" in examined(run)
+    with pytest.raises(DamagedRecordingError, match=rf"hand-00000\.parquet: .*its column '{column}' lacks 1 values"):
+        Recording(run).frame(table, [column])
 
 
 def test_a_segment_as_another_writer_would_write_it_is_read(run):
