@@ -68,9 +68,7 @@ def run(
     context.exit(trial.exit_code)
 
 
-async def _under_signals(
-    plan: Plan, runs: Path, progress: Progress, on: StandingStack | None, *, share: bool
-) -> Trial:
+async def _under_signals(plan: Plan, runs: Path, progress: Progress, on: StandingStack | None, *, share: bool) -> Trial:
     """Run, with SIGINT, SIGTERM and SIGHUP ending the run after its rollback."""
     with interruptible() as interruption:
         return await run_and_judge(

@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 import pytest
 
-from harness.cli import conclude, inspect
-from harness.cli import run as run_command
+from harness.cli import inspect
 from harness.cli.main import main
 from harness.model.errors import ExitCode, HarnessError, RollbackError
 from harness.model.result.finding import How, Status, Verdict
 from harness.recording.manifest import read_manifest
-from harness.runner import engine
+from harness.runner.engine import _Run
+from harness.workflows import judgement, trial
 from tests.recordings import Written
 
 OLD = Path(__file__).parents[1] / "data" / "recording-0.1.0"
@@ -74,7 +74,7 @@ def test_a_bug_in_any_command_is_3_one_line_and_a_file_with_the_traceback(bug, m
 
 @pytest.mark.parametrize("argv", [["check"], ["check", "--json"], ["report"]])
 def test_a_bug_while_judging_leaves_its_traceback_beside_the_recording(argv, broken, monkeypatch, capsys):
-    monkeypatch.setattr(conclude, "write_report", raising(TypeError("bad")))
+    monkeypatch.setattr(judgement, "write_report", raising(TypeError("bad")))
     assert main([*argv, str(broken)]) == 3
     (file,) = broken.glob("traceback-*.txt")
     assert only_line(capsys).endswith(f"TypeError: bad; report it with {file}")
@@ -123,10 +123,10 @@ def test_a_system_exit_keeps_its_meaning(monkeypatch):
 
 
 def run_that(monkeypatch, tmp_path, act):
-    async def fake(session, interruption, on_progress):
-        await act(session)
+    async def go(run):
+        await act(run.session)
 
-    monkeypatch.setattr(engine, "_run", fake)
+    monkeypatch.setattr(_Run, "go", go)
     code = main([*PLAN, "--runs", str(tmp_path / "runs")])
     (run,) = (tmp_path / "runs").iterdir()
     return code, run
@@ -180,7 +180,7 @@ def test_an_unconfirmed_rollback_outweighs_a_recording_that_cannot_be_judged(mon
     async def act(session):
         raise RollbackError("it may still be in place")
 
-    monkeypatch.setattr(run_command, "conclude", raising(HarnessError("cannot be judged")))
+    monkeypatch.setattr(trial, "judge_and_draw", raising(HarnessError("cannot be judged")))
     assert run_that(monkeypatch, tmp_path, act)[0] == 5
 
 
@@ -188,7 +188,7 @@ def test_a_shared_run_can_be_read_by_all(monkeypatch, tmp_path):
     async def act(session):
         raise HarnessError("enough")
 
-    monkeypatch.setattr(engine, "_run", lambda session, interruption, on_progress: act(session))
+    monkeypatch.setattr(_Run, "go", lambda run: act(run.session))
     assert main([*PLAN, "--runs", str(tmp_path / "runs"), "--share"]) == 3
     (run,) = (tmp_path / "runs").iterdir()
     assert stat.S_IMODE(run.stat().st_mode) == 0o755
