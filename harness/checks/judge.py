@@ -7,8 +7,10 @@ from typing import Any
 from harness.checks.catalogue import ASKED, BUILT_IN, CheckKind
 from harness.checks.precedence import Judged, conclude, unproven
 from harness.checks.standing import Standing, settled
+from harness.checks.tampered import distrusted
 from harness.evidence.facts import Facts, UndecidableError
 from harness.model.base import Spec
+from harness.model.errors import DamagedRecordingError
 from harness.model.files.scenario import Severity
 from harness.model.files.target import ends_of
 from harness.model.result.finding import Cause, Finding, How, Status, Verdict
@@ -21,8 +23,23 @@ _SEEN_ONCE_DONE = frozenset(("fault_applied", "rollback"))
 def judge(recording: Recording) -> Verdict:
     """Return the verdict; the same recording always gets the same one.
 
-    A check that raises becomes a finding of its own, the others go on.
+    A check that raises becomes a finding of its own, the others go on. A recording that was changed since its run is
+    unknown, whatever they found.
+
+    Raises:
+        DamagedRecordingError: what no check can do without cannot be read, and was not changed after the run.
     """
+    try:
+        verdict = _judged(recording)
+    except DamagedRecordingError:
+        if not recording.tampered:
+            raise
+        how = recording.manifest.how or How.INTERRUPTED
+        verdict = Verdict(Status.UNKNOWN, Cause.TAMPERED, "", findings=(), how=how)
+    return distrusted(verdict, recording.tampered)
+
+
+def _judged(recording: Recording) -> Verdict:
     facts = Facts(recording)
     judged = [j for entry in _entries(facts) for j in _run(facts, entry)]
     how = recording.manifest.how or How.INTERRUPTED

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import click
 
-from harness.cli.conclude import conclude
+from harness.cli.conclude import conclude, tell_of_unknown_keys
+from harness.cli.errors import show_note
+from harness.cli.exit_codes import EPILOG
+from harness.cli.runs import find_run
 from harness.model.base import Spec
-from harness.model.errors import UsageError
+from harness.model.errors import ExitCode, UsageError
 from harness.model.files.faults import Fault
 from harness.model.files.old_names import deprecations
 from harness.model.files.scenario import Phase, Scenario, read_scenario_head
@@ -93,28 +96,42 @@ def _rates(flows: dict[str, float]) -> str:
     return ", ".join(f"{flow} {rate:g}/s" for flow, rate in flows.items())
 
 
-@click.command()
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+_RUNS = click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of the recordings that can be named by their id.",
+)
+_TRUST = click.option("--trust", is_flag=True, help="Judge a recording also if its files were changed after the run.")
+
+
+@click.command(epilog=EPILOG)
+@click.argument("run", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@_TRUST
+@_RUNS
 @click.pass_context
-def check(context: click.Context, run: Path | None, as_json: bool) -> None:
-    """Judge a stored RUN again (the newest below runs/ without one); exits like `run`."""
-    context.exit(conclude(run or _newest_run(), as_json=as_json))
+def check(context: click.Context, run: str | None, as_json: bool, trust: bool, runs: Path) -> None:
+    """Judge a stored RUN again (an id or a folder; the newest without one); exits like `run`."""
+    context.exit(conclude(find_run(run, runs), as_json=as_json, trust=trust))
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), required=False)
-def report(run: Path | None) -> None:
-    """Judge a stored RUN again and draw its HTML report; prints the report's path."""
-    click.echo(judge_and_draw(run or _newest_run()).report)
-
-
-def _newest_run() -> Path:
-    runs = sorted(path.parent for path in Path("runs").glob("*/run.json"))
-    if not runs:
-        msg = "no recording below runs/"
-        raise UsageError(msg, hint="`harness run SCENARIO` makes one; or name its folder")
-    return runs[-1]
+@click.argument("run", required=False)
+@_TRUST
+@_RUNS
+@click.pass_context
+def report(context: click.Context, run: str | None, trust: bool, runs: Path) -> None:
+    """Judge a stored RUN again (an id or a folder) and draw its HTML report; prints the report's path."""
+    folder = find_run(run, runs)
+    drawn = judge_and_draw(folder, trust=trust)
+    tell_of_unknown_keys(drawn.recording)
+    if drawn.report:
+        click.echo(drawn.report)
+    if drawn.recording.tampered:
+        show_note(drawn.verdict.summary)
+        context.exit(ExitCode.UNKNOWN)
 
 
 @click.command()

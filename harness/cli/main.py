@@ -1,7 +1,5 @@
 """The command `harness`: its commands and its one error handler."""
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
@@ -9,7 +7,9 @@ import click
 
 from harness.cli.errors import show_error
 from harness.cli.exit_codes import EPILOG
+from harness.cli.streams import flush_output, forgiving_streams
 from harness.model.errors import ExitCode, HarnessError
+from harness.recording.traceback_file import unforeseen
 
 _COMMANDS: Mapping[str, str] = {
     "run": "harness.cli.run:run",
@@ -41,6 +41,18 @@ class Commands(click.Group):
         """Return their names."""
         return list(_COMMANDS)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Call the command; what it did not foresee is told apart from what click itself means by an exception.
+
+        Click takes any broken pipe for a reader who left, and any end of a stream for Ctrl-C.
+        """
+        try:
+            return super().invoke(ctx)
+        except (HarnessError, click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:  # noqa: BLE001  it is told with its traceback in a file
+            raise unforeseen(error, folder=None, doing=f"`harness {ctx.invoked_subcommand}`") from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command."""
         if cmd_name not in _COMMANDS:
@@ -71,29 +83,32 @@ def cli(context: click.Context) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; return its exit code. Every known error is one message with its next step."""
-    stdout = sys.stdout
+    """Run a command line; return its exit code. Every error is one message with its next step, never a traceback.
+
+    A reader who leaves (`harness list | head -1`) changes nothing about the code.
+    """
+    with forgiving_streams():
+        try:
+            code = _exit_code(argv)
+        except HarnessError as error:
+            show_error(error)
+            code = error.exit_code
+        if problem := flush_output():
+            show_error(HarnessError(f"the output cannot be written: {problem}"))
+            code = max(code, ExitCode.COULD_NOT_RUN)
+        return code
+
+
+def _exit_code(argv: Sequence[str] | None) -> int:
     try:
         code = cli.main(args=None if argv is None else list(argv), prog_name="harness", standalone_mode=False)
-        sys.stdout.flush()
+        return int(code or 0)
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except HarnessError as error:
-        show_error(error)
-        return error.exit_code
-    except BrokenPipeError:
-        return _reader_left()
-    except SystemExit:
-        if sys.stdout is not stdout:  # click replaces it when its reader left, and exits with 1
-            return _reader_left()
+    except HarnessError:
         raise
-    return int(code or 0)
-
-
-def _reader_left() -> int:
-    """Whoever read our output has enough, as in `harness list | head`; nothing more can be written, nor flushed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.HELD
+    except Exception as error:  # noqa: BLE001  exit code 1 would mean that a check failed
+        raise unforeseen(error, folder=None) from None

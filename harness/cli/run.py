@@ -36,6 +36,7 @@ from harness.workflows.trial import Trial, run_and_judge
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder for the recording."
 )
 @click.option("--on", metavar="STACK", help="Use a stack that `harness up` holds: its name, or its folder.")
+@click.option("--share", is_flag=True, help="Let other users of this machine read the recording.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON on stdout (progress stays on stderr).")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
@@ -48,6 +49,7 @@ def run(
     without: tuple[str, ...],
     runs: Path,
     on: str | None,
+    share: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -59,14 +61,14 @@ def run(
     stack = stack_for(made, on)
     console = Console(stderr=True, quiet=quiet)
     with Progress(made, console) as progress:
-        trial = asyncio.run(_under_signals(made, runs, progress, stack))
+        trial = asyncio.run(_under_signals(made, runs, progress, stack, share=share))
     if trial.error:
         show_error(trial.error)
     tell(trial.judged, as_json=as_json)
     context.exit(trial.exit_code)
 
 
-async def _under_signals(plan: Plan, runs: Path, progress: Progress, on: StandingStack | None) -> Trial:
+async def _under_signals(plan: Plan, runs: Path, progress: Progress, on: StandingStack | None, *, share: bool) -> Trial:
     """Run, with SIGINT, SIGTERM and SIGHUP ending the run after its rollback."""
     with interruptible() as interruption:
         return await run_and_judge(
@@ -77,4 +79,5 @@ async def _under_signals(plan: Plan, runs: Path, progress: Progress, on: Standin
             on_progress=progress.show_load,
             interruption=interruption,
             on=on,
+            share=share,
         )

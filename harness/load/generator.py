@@ -233,7 +233,7 @@ class Generator:
 def main(arguments: list[str]) -> int:
     """Run the job in the file that is the only argument; return the exit code."""
     try:
-        job = LoadJob.read(Path(arguments[0]))
+        job = LoadJob.take(Path(arguments[0]))
     except (IndexError, OSError, ValueError) as error:
         print(f"usage: python -m harness.load JOB.json ({error})", file=sys.stderr)
         return CRASHED

@@ -5,6 +5,7 @@ from pathlib import Path
 from harness.model.base import Spec
 from harness.model.run.clock import SteadyClock
 from harness.model.run.plan import Plan
+from harness.recording.files import PRIVATE_FILE, read_bytes, write_new
 
 
 class ClockAnchor(Spec):
@@ -39,10 +40,18 @@ class LoadJob(Spec):
         return self.anchor.utc_ns
 
     def write(self, path: Path) -> None:
-        """Write the job where the process will read it."""
-        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        """Write the job, secrets of tenants included, where the process, and nobody else, will read it."""
+        write_new(path, f"{self.model_dump_json(indent=1)}\n".encode(), mode=PRIVATE_FILE)
 
     @classmethod
     def read(cls, path: Path) -> "LoadJob":
         """Read a job that `write` wrote."""
-        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        return cls.model_validate_json(read_bytes(path))
+
+    @classmethod
+    def take(cls, path: Path) -> "LoadJob":
+        """Read a job, and delete the file: nobody needs it, and it holds secrets."""
+        try:
+            return cls.read(path)
+        finally:
+            path.unlink(missing_ok=True)

@@ -23,9 +23,15 @@ class LoadProcess:
     """A running load. It ends by itself after the last arrival, with exit code 0."""
 
     def __init__(
-        self, process: Process, *, emit: Callable[[Event], None], on_progress: Callable[[Progress], None]
+        self,
+        process: Process,
+        *,
+        job: Path,
+        emit: Callable[[Event], None],
+        on_progress: Callable[[Progress], None],
     ) -> None:
         self._process = process
+        self._job = job
         self._emit = emit
         self._on_progress = on_progress
         self._ended = asyncio.create_task(self._listen())
@@ -45,24 +51,16 @@ class LoadProcess:
         *register* hears its pid as soon as there is one; *on_progress* gets a message a second (see `Tally`).
         """
         run = Path(job.run)
-        job.write(run / "load.json")
-        (run / LOG).parent.mkdir(exist_ok=True)
-        with (run / LOG).open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "harness.load",
-                str(run / "load.json"),
-                stdin=PIPE,  # held open and never written to: its end tells the process that we are gone
-                stdout=PIPE,
-                stderr=log,
-                env=dict(env),
-                start_new_session=True,
-                limit=_LONGEST_LINE,
-            )
+        path = run / "load.json"
+        job.write(path)
+        try:
+            process = await _spawn(path, run / LOG, env)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         register(process.pid)
         _let_it_come_first(process.pid)
-        return cls(process, emit=emit, on_progress=on_progress)
+        return cls(process, job=path, emit=emit, on_progress=on_progress)
 
     @property
     def pid(self) -> int:
@@ -81,6 +79,7 @@ class LoadProcess:
         except TimeoutError:
             self._signal(signal.SIGKILL)
             await self.wait()
+        self._job.unlink(missing_ok=True)  # the process deletes it when it has read it; it may not have come to that
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process.returncode is None:
@@ -96,6 +95,23 @@ class LoadProcess:
             elif message is not None:
                 self._on_progress(message)
         return await self._process.wait()
+
+
+async def _spawn(job: Path, log_path: Path, env: Mapping[str, str]) -> Process:
+    log_path.parent.mkdir(exist_ok=True)
+    with log_path.open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "harness.load",
+            str(job),
+            stdin=PIPE,  # held open and never written to: its end tells the process that we are gone
+            stdout=PIPE,
+            stderr=log,
+            env=dict(env),
+            start_new_session=True,
+            limit=_LONGEST_LINE,
+        )
 
 
 def _let_it_come_first(pid: int) -> None:

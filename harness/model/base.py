@@ -1,6 +1,16 @@
 """What every model of a YAML file has in common."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo
+
+STORED: Mapping[str, bool] = {"stored": True}
+"""The validation context of what a recording holds: it was run already, whatever would be refused today."""
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """Say whether a recording is read: a rule about what users may ask for is then no reason to refuse it."""
+    return bool(info.context and info.context.get("stored"))
 
 
 class Spec(BaseModel):

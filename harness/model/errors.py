@@ -1,6 +1,7 @@
 """Errors that a user can act on; each carries the exit code under which it ends the command."""
 
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -50,3 +51,16 @@ class RollbackError(HarnessError):
     """A fault may still be in place."""
 
     exit_code = ExitCode.NOT_ROLLED_BACK
+
+
+class DamagedRecordingError(HarnessError):
+    """A file of a recording cannot be what a harness wrote; it names the file, and the line where there are lines."""
+
+    def __init__(self, path: Path, problem: str, *, line: int | None = None) -> None:
+        place = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{place}: damaged: {problem}; judge an intact copy of the recording")
+        self.path = path
+
+
+class UnforeseenError(HarnessError):
+    """A bug of the harness: one line that names the file with the traceback."""

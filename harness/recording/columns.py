@@ -1,5 +1,6 @@
 """The columns of each table of a recording. Times are UTC nanoseconds, ids are raw bytes (16 a trace, 8 a span)."""
 
+from collections.abc import Mapping
 from enum import Enum
 
 import pyarrow as pa
@@ -84,6 +85,37 @@ class Table(Enum):
     def schema(self) -> pa.Schema:
         """Return the columns."""
         return {"requests": REQUESTS, "spans": SPANS, "metrics": METRICS, "logs": LOGS, "ledger": LEDGER}[self.value]
+
+
+WORDS = frozenset(
+    {"tenant", "flow", "step", "outcome", "error", "foreign", "service", "name", "kind", "status", "link"}
+    | {"labels", "severity", "type", "ledger"}
+)
+"""Columns of text with few distinct values: read as categories."""
+
+OF_FORMAT_1: Mapping[Table, frozenset[str]] = {
+    Table.REQUESTS: frozenset(
+        {"tenant", "flow", "step", "intended_start", "start", "end", "status", "outcome", "error", "trace_id", "bytes"}
+        | {"retry_after", "foreign"}
+    ),
+    Table.SPANS: frozenset(
+        {"trace_id", "span_id", "parent_id", "service", "name", "kind", "start", "end", "status", "tenant", "link"}
+        | {"attempt", "http_status", "attributes", "events"}
+    ),
+    Table.METRICS: frozenset(("time", "service", "name", "labels", "value")),
+    Table.LOGS: frozenset(("time", "service", "severity", "body", "trace_id", "tenant")),
+    Table.LEDGER: frozenset(("time", "type", "ledger", "tenant", "key", "value", "trace_id")),
+}
+"""What every recording has. A column that is added later is null in a segment that was written without it."""
+
+NEVER_NULL: Mapping[Table, frozenset[str]] = {
+    Table.REQUESTS: frozenset(("tenant", "flow", "intended_start", "start", "end", "outcome")),
+    Table.SPANS: frozenset(("service", "kind", "start", "end")),
+    Table.METRICS: frozenset(("time", "service", "name", "value")),
+    Table.LOGS: frozenset(("time",)),
+    Table.LEDGER: frozenset(("time", "type", "ledger", "tenant")),
+}
+"""Columns without which a row says nothing."""
 
 
 class Outcome(Enum):

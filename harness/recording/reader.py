@@ -1,44 +1,25 @@
 """Reading a recording: lazily, by column, by window. Checks and report see a run only through this."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
-from harness.model.errors import UsageError
 from harness.model.files.scenario import Phase
 from harness.model.result.finding import Window
 from harness.model.run.events import Event, Kind
 from harness.model.run.plan import Plan
 from harness.recording.columns import Table
-from harness.recording.manifest import Manifest, read_manifest
-from harness.recording.writer import EVENT_KEYS
+from harness.recording.event_lines import ForeignEvent, Line, read_lines
+from harness.recording.event_log import AFTERWARDS, EVENTS
+from harness.recording.manifest import Manifest, read_stored_manifest
+from harness.recording.seal import changed_files
+from harness.recording.segments import check_values, examine, open_table, reading
 
-_WORDS = frozenset(
-    (
-        "tenant",
-        "flow",
-        "step",
-        "outcome",
-        "error",
-        "foreign",
-        "service",
-        "name",
-        "kind",
-        "status",
-        "link",
-        "labels",
-        "severity",
-        "type",
-        "ledger",
-    )
-)
+_TOLD_AFTERWARDS = (Kind.FAULT_UNDONE, Kind.FAULT_FAILED, Kind.PROCESS_EXITED, Kind.NOTE)
 _TIME_COLUMN = {
     Table.REQUESTS: "intended_start",
     Table.SPANS: "start",
@@ -49,16 +30,40 @@ _TIME_COLUMN = {
 
 
 class Recording:
-    """One run's folder, opened for reading. Opening reads the manifest only."""
+    """One run's folder, opened for reading. Opening reads the manifest only.
 
-    def __init__(self, path: Path) -> None:
+    A file that is damaged raises DamagedRecordingError, with its name, when it is first needed, or by `examine`.
+    """
+
+    def __init__(self, path: Path, *, trust: bool = False) -> None:
         self.path = path
-        self.manifest: Manifest = read_manifest(path)
+        self._stored = read_stored_manifest(path)
+        self.manifest: Manifest = self._stored.manifest
+        self._trust = trust
 
     @property
     def plan(self) -> Plan:
         """Return the plan of the run."""
         return self.manifest.plan
+
+    @property
+    def unknown_keys(self) -> tuple[str, ...]:
+        """Return what stands in run.json and means nothing to this version."""
+        return self._stored.unknown_keys
+
+    @cached_property
+    def tampered(self) -> tuple[str, ...]:
+        """Return which files are not as the run left them, in words; none where nothing was hashed, or with *trust*."""
+        if self._trust:
+            return ()
+        own = () if self._stored.is_intact else ("run.json was changed",)
+        return (*own, *changed_files(self.path, self.manifest.files))
+
+    def examine(self) -> None:
+        """Look at every file once, tables by their footers; DamagedRecordingError names the first that is damaged."""
+        for table in Table:
+            examine(self.path, table)
+        _ = self.events
 
     def window(self, phase: Phase) -> Window | None:
         """Return when *phase* was; None if the run never came to have phases."""
@@ -66,9 +71,30 @@ class Recording:
         return next((Window(phase.value, w.start_ns, w.end_ns) for w in found), None)
 
     @cached_property
+    def _lines(self) -> tuple[Line, ...]:
+        return tuple(read_lines(self.path / EVENTS))
+
+    @cached_property
     def events(self) -> tuple[Event, ...]:
-        """Return all events in the order of their time; a last line that was cut short by a kill is passed over."""
-        return tuple(sorted(_read_events(self.path / "events.jsonl"), key=lambda event: event.time_ns))
+        """Return all events of known kinds in the order of their time; a line that a kill cut short is passed over.
+
+        What `harness recover` did after the run is among them.
+        """
+        own = [line for line in self._lines if isinstance(line, Event)]
+        later = [line for line in read_lines(self.path / AFTERWARDS) if isinstance(line, Event)]
+        told = [event for event in later if event.kind in _TOLD_AFTERWARDS]
+        return tuple(sorted((*own, *told), key=lambda event: event.time_ns))
+
+    @cached_property
+    def foreign_events(self) -> tuple[ForeignEvent, ...]:
+        """Return the events of kinds that this version does not know, in the order of their time."""
+        found = (line for line in self._lines if isinstance(line, ForeignEvent))
+        return tuple(sorted(found, key=lambda event: event.time_ns))
+
+    @property
+    def damaged_lines(self) -> int:
+        """Return how many events were lost because their line was cut short by the kill of a writer."""
+        return sum(line is None for line in self._lines)
 
     def events_of(self, *kinds: Kind) -> list[Event]:
         """Return the events of these kinds, in time order."""
@@ -76,8 +102,9 @@ class Recording:
 
     def rows(self, table: Table) -> int:
         """Return how many rows *table* has."""
-        dataset = self._dataset(table)
-        return 0 if dataset is None else int(dataset.count_rows())
+        with reading(self.path, table):
+            dataset = open_table(self.path, table)
+            return 0 if dataset is None else int(dataset.count_rows())
 
     def frame(
         self, table: Table, columns: Sequence[str], *, window: Window | None = None, where: pc.Expression | None = None
@@ -86,68 +113,57 @@ class Recording:
 
         Words come as categories, times as int64 ns, ids as bytes. A table that is not there gives an empty frame.
         """
-        frame: pd.DataFrame = self.arrow(table, columns, window=window, where=where).to_pandas(split_blocks=True)
+        loaded = self.arrow(table, columns, window=window, where=where)
+        frame: pd.DataFrame = loaded.to_pandas(split_blocks=True)
         return frame
 
     def arrow(
         self, table: Table, columns: Sequence[str], *, window: Window | None = None, where: pc.Expression | None = None
     ) -> pa.Table:
         """Load as `frame` does, as an Arrow table."""
-        dataset = self._dataset(table)
-        if dataset is None:
-            return table.schema.empty_table().select(list(columns))
-        return dataset.to_table(columns=list(columns), filter=_condition(table, window, where))
+        with reading(self.path, table):
+            dataset = open_table(self.path, table)
+            if dataset is None:
+                return table.schema.empty_table().select(list(columns))
+            loaded = dataset.to_table(columns=list(columns), filter=_condition(table, window, where))
+            check_values(table, loaded)  # what a changed byte spoiled is found here, not by who uses it
+            return loaded
 
     def batches(
         self, table: Table, columns: Sequence[str], *, window: Window | None = None, where: pc.Expression | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Stream a table in batches, for what must run in bounded memory."""
-        dataset = self._dataset(table)
-        if dataset is not None:
-            yield from dataset.to_batches(
-                columns=list(columns),
-                filter=_condition(table, window, where),
-                batch_size=131_072,
-                fragment_readahead=2,
-                batch_readahead=4,
+        with reading(self.path, table):
+            dataset = open_table(self.path, table)
+            found = (
+                ()
+                if dataset is None
+                else dataset.to_batches(
+                    columns=list(columns),
+                    filter=_condition(table, window, where),
+                    batch_size=131_072,
+                    fragment_readahead=2,
+                    batch_readahead=4,
+                )
             )
-
-    def _dataset(self, table: Table) -> ds.Dataset | None:
-        files = sorted((self.path / table.value).glob("*.parquet"))
-        if not files:
-            return None
-        words = [f.name for f in table.schema if f.name in _WORDS and f.type == pa.string()]
-        options = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=words))
-        schema = pa.schema(
-            [(f.name, pa.dictionary(pa.int32(), pa.string()) if f.name in words else f.type) for f in table.schema]
-        )
-        try:
-            return ds.dataset([str(f) for f in files], format=options, schema=schema)
-        except (pa.ArrowInvalid, OSError) as error:
-            msg = f"{self.path / table.value}: cannot be read: {error}"
-            raise UsageError(msg) from None
+        yield from _checked(found, self.path, table)
 
 
 def _condition(table: Table, window: Window | None, where: pc.Expression | None) -> pc.Expression | None:
     if window is None:
         return where
     time = pc.field(_TIME_COLUMN[table])
-    inside = (time >= window.start_ns) & (time < window.end_ns)
+    inside = (time >= window.start_ns) & (time < window.end_ns) | time.is_null()  # a row without a time is damage
     return inside if where is None else inside & where
 
 
-def _read_events(path: Path) -> Iterator[Event]:
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            content: dict[str, Any] = json.loads(line)
-        except ValueError:
-            continue  # a kill in the middle of a line
-        time_ns, kind = content.pop("time"), Kind(content.pop("kind"))
-        yield Event(time_ns, kind, {_field_name(key): value for key, value in content.items()})
-
-
-def _field_name(key: str) -> str:
-    """Undo what the writer does to fields that are called like the line's own keys."""
-    return key[:-1] if key[:-1] in EVENT_KEYS else key
+def _checked(batches: Iterable[pa.RecordBatch], run: Path, table: Table) -> Iterator[pa.RecordBatch]:
+    """Pass *batches* on; only reading them is watched, not what is done with them."""
+    coming = iter(batches)
+    while True:
+        with reading(run, table):
+            batch = next(coming, None)
+            if batch is None:
+                return
+            check_values(table, batch)
+        yield batch

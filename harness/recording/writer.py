@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from harness.recording.columns import Table
 from harness.recording.event_log import EVENT_KEYS, EventLog
+from harness.recording.files import aside_of, create, replace_with
 
 __all__ = ["EVENT_KEYS", "EventLog", "SegmentWriter", "write_json", "write_segment"]
 
@@ -56,9 +57,10 @@ class SegmentWriter:
 
 def write_segment(path: Path, table: pa.Table) -> None:
     """Write *table* aside and rename it into place."""
-    aside = path.with_suffix(".partial")
+    aside = aside_of(path)
     try:
-        pq.write_table(table, aside, compression="zstd", compression_level=1)
+        with os.fdopen(create(aside), "wb") as file:
+            pq.write_table(table, file, compression="zstd", compression_level=1)
         aside.rename(path)
     except OSError:
         aside.unlink(missing_ok=True)
@@ -67,10 +69,5 @@ def write_segment(path: Path, table: pa.Table) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file aside and rename it into place."""
-    aside = path.with_suffix(".partial")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    replace_with(path, f"{text}\n".encode("utf-8", "replace"))

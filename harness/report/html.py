@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from harness.model.result.finding import Verdict
+from harness.recording.files import replace_with
 from harness.recording.reader import Recording
 from harness.report import templates
 from harness.report.observed import observe
@@ -22,9 +23,7 @@ def write_report(run: Path, recording: Recording, verdict: Verdict) -> Path:
         OSError: the disk is full or the folder is gone; no half-written report is left.
     """
     path = run / "report.html"
-    aside = path.with_suffix(".partial")
-    aside.write_text(render(recording, verdict), encoding="utf-8")
-    aside.rename(path)
+    replace_with(path, render(recording, verdict).encode("utf-8", "replace"))
     return path
 
 

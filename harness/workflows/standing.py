@@ -21,6 +21,7 @@ from harness.model.files.target import Protocol, Target
 from harness.model.run.clock import SteadyClock
 from harness.model.run.events import Event
 from harness.model.run.plan import Plan, run_id
+from harness.recording.files import make_run_folder
 from harness.recording.writer import EventLog
 from harness.runner.interruption import Interruption
 from harness.units.identity import Identity
@@ -55,7 +56,7 @@ async def stand(
     """Start *target*, call *ready*, and hold it until *interruption*; a service that dies ends it (TargetError)."""
     clock = SteadyClock()
     folder = (runs / run_id("up", clock.anchor_utc_ns)).absolute()
-    folder.mkdir(parents=True)
+    make_run_folder(folder)
     log = EventLog(folder)
 
     def emit(event: Event) -> None:

@@ -60,6 +60,7 @@ async def run_and_judge(
     on_progress: ProgressListener = nothing_to_show,
     interruption: Interruption | None = None,
     on: StandingStack | None = None,
+    share: bool = False,
 ) -> Trial:
     """Run *plan* below *runs*, judge the recording, write verdict and report beside it.
 
@@ -77,6 +78,7 @@ async def run_and_judge(
         on_progress=on_progress,
         interruption=interruption,
         on=on,
+        share=share,
     )
     try:
         return Trial(ran.path, await asyncio.to_thread(judge_and_draw, ran.path), ran.error)

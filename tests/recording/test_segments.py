@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from harness.model.errors import UsageError
+from harness.model.errors import DamagedRecordingError, UsageError
 from harness.model.files.scenario import Phase
 from harness.model.result.finding import How, Window
 from harness.model.run.events import Event, Kind
@@ -141,7 +141,7 @@ def test_a_broken_segment_is_an_error_that_names_the_table(tmp_path):
     written.metric(3, "orders", "up", 1)
     recording = written.read()
     (written.run / "metrics" / "hand-00000.parquet").write_bytes(b"not parquet")
-    with pytest.raises((UsageError, OSError, ValueError), match="metrics"):
+    with pytest.raises(DamagedRecordingError, match=r"metrics/hand-00000\.parquet: damaged: it cannot be read"):
         recording.frame(Table.METRICS, ["value"])
 
 
@@ -154,18 +154,8 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path):
     assert read_manifest(tmp_path) == manifest
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "not a recording"),
-        ("{", "cannot be read"),
-        ('{"format": 99}', "format 99, this version reads 1"),
-    ],
-)
-def test_what_is_no_recording_is_a_usage_error(tmp_path, content, message):
-    if content is not None:
-        (tmp_path / "run.json").write_text(content)
-    with pytest.raises(UsageError, match=message):
+def test_a_folder_without_a_manifest_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="not a recording"):
         Recording(tmp_path)
 
 

@@ -25,7 +25,10 @@ def in_loop(act):
 def test_a_session_that_is_not_closed_reads_as_a_run_without_an_end(tmp_path):
     session = in_loop(lambda: Session(PLAN, runs=tmp_path, command=["harness"]))
     manifest = read_manifest(session.path)
-    assert (manifest.how, manifest.windows, manifest.plan) == (None, [], PLAN)
+    assert (manifest.how, manifest.windows, manifest.plan.scenario) == (None, [], PLAN.scenario)
+    assert {name: tenant.secret for name, tenant in manifest.plan.target.tenants.items()} == dict.fromkeys(
+        PLAN.target.tenants, "[secret]"
+    )
 
 
 def test_closing_writes_how_it_ended_and_the_checksum_of_every_file(tmp_path):

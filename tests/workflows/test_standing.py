@@ -112,7 +112,7 @@ def test_a_fault_that_a_dead_run_may_have_left_is_refused(held, plan, tmp_path):
         journal = Journal(tmp_path / "dead" / "undo.jsonl")
         journal.write(LinkDown("fault-1", "127.0.0.1:1", "front -> back"))
         journal.close()
-        register(Registered("dead-run", str(tmp_path / "dead"), str(journal.path), harness="1:1.00", reaper=""))
+        register(Registered("dead-run", str(tmp_path / "dead"), str(journal.path), harness="4999999:1.00", reaper=""))
         with pytest.raises(UsageError, match="faults of a run that is dead may still be in place: dead-run"):
             check_fits(plan(), stack)
 

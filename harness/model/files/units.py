@@ -3,6 +3,7 @@
 import operator
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
@@ -38,6 +39,16 @@ def format_duration(seconds: float) -> str:
     return f"{seconds * 1000:g}ms" if 0 < seconds < 1 else f"{seconds:g}s"
 
 
+def written_duration(seconds: float) -> str:
+    """Write seconds so that parsing gives the same number."""
+    return f"{exact(seconds * 1000)}ms" if 0 < seconds < 1 else f"{exact(seconds)}s"
+
+
+def exact(number: float) -> str:
+    """Write a number with all its digits and without an exponent: 1234567.8, not 1.23457e+06."""
+    return f"{Decimal(f'{number:.15g}'):f}"
+
+
 def format_share(share: float) -> str:
     """Write 0.05 as "5%"."""
     return f"{share * 100:g}%"
@@ -55,7 +66,7 @@ def parse_share(raw: object) -> float:
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration_s),
-    PlainSerializer(format_duration),
+    PlainSerializer(written_duration),
     WithJsonSchema(
         {
             "type": "string",
@@ -69,7 +80,7 @@ Duration = Annotated[
 Shift = Annotated[
     float,
     BeforeValidator(lambda raw: _parse_shift_s(raw)),
-    PlainSerializer(lambda seconds: f"{'-' if seconds < 0 else ''}{format_duration(abs(seconds))}"),
+    PlainSerializer(lambda seconds: f"{'-' if seconds < 0 else ''}{written_duration(abs(seconds))}"),
     WithJsonSchema({"type": "string", "pattern": r"^[+-]?\d+(\.\d+)?\s*(ms|s|m|h)$", "examples": ["-1h"]}),
 ]
 """Seconds, forwards or backwards; written with a unit."""
@@ -131,7 +142,7 @@ class Moment:
 
     def written(self) -> str:
         """Write it as YAML would hold it; parsing that gives the same moment."""
-        earliest, latest = format_duration(self.earliest_s), format_duration(self.latest_s)
+        earliest, latest = written_duration(self.earliest_s), written_duration(self.latest_s)
         return earliest if self.earliest_s == self.latest_s else f"{earliest}..{latest}"
 
     @classmethod
@@ -152,7 +163,7 @@ class Moment:
 Share = Annotated[
     float,
     BeforeValidator(parse_share),
-    PlainSerializer(format_share),
+    PlainSerializer(lambda share: f"{exact(share * 100)}%"),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$", "examples": ["5%"]}),
 ]
 """0 to 1; written as a percentage."""
@@ -205,7 +216,7 @@ class Bound:
     def written(self) -> str:
         """Write it as YAML would hold it; parsing that gives the same bound."""
         number = self.limit * 100 if self.unit == "%" else self.limit
-        return f"{self.op} {number:g}{self.unit}"
+        return f"{self.op} {exact(number)}{self.unit}"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
