@@ -22,12 +22,16 @@ class OutboxMetrics:
     def __init__(self, registry: CollectorRegistry, tenants: Iterable[str]) -> None:
         own: Any = {"registry": registry}
         self.pending = Gauge("resilience_outbox_pending", "Events that wait to be published", ["tenant"], **own)
+        self.parked = Gauge(
+            "resilience_outbox_parked", "Events that can never be published as they are", ["tenant"], **own
+        )
         self.published = Counter(
             "resilience_events_published", "Events that the broker acknowledged", ["tenant"], **own
         )
         self.failures = Counter("resilience_events_publish_failures", "Attempts to publish that failed", **own)
         for tenant in tenants:
             self.pending.labels(tenant)
+            self.parked.labels(tenant)
             self.published.labels(tenant)
 
 
@@ -39,10 +43,17 @@ class ConsumerMetrics:
         self.consumed = Counter(
             "resilience_events_consumed", "Deliveries by what became of them", ["tenant", "outcome"], **own
         )
+        self.delay = Gauge(
+            "resilience_event_delay_seconds",
+            "From the event to its effect here, for the last one",
+            ["tenant"],
+            **own,
+        )
         self.lag = Gauge("resilience_consumer_lag", "Events in the stream that were not delivered yet", **own)
         self.contact_age = Gauge(
             "resilience_consumer_contact_age_seconds", "Time since the broker last answered", **own
         )
         for tenant in tenants:
+            self.delay.labels(tenant)
             for outcome in Outcome:
                 self.consumed.labels(tenant, outcome.value)

@@ -46,6 +46,9 @@ class Metrics:
             "resilience_retry_attempts", "Attempts by number, 0 the first", ["link", "attempt"], **own
         )
         self.retry_refused = Counter("resilience_retry_refused", "Retries refused", ["link", "reason"], **own)
+        self.retry_budget_spent = Counter(
+            "resilience_retry_budget_spent", "Retries for which a tenant's budget was spent", ["link", "tenant"], **own
+        )
         self.rate_limited = Counter(
             "resilience_rate_limit_refused", "Requests over their tenant's rate", ["tenant"], **own
         )

@@ -22,6 +22,7 @@ class Admission:
         rates = parse_rates(settings.environment.get("RATE_LIMITS") or DEFAULT_RATES)
         self._rate_of = {each.id: rates.get(each.plan, STRANGER_RATE) for each in settings.tenants.values()}
         self._recorder = toolbox.recorder
+        self._is_apart = toolbox.is_on(Protection.RATE_SHARE)
         self._limiter = RateLimiter(toolbox.clock) if toolbox.is_on(Protection.RATE_LIMIT) else None
         self._bulkheads = _bulkheads(toolbox) if toolbox.is_on(Protection.TENANT_BULKHEAD) else {}
         for tenant in settings.tenants:
@@ -29,7 +30,7 @@ class Admission:
 
     def check_rate(self, tenant: str) -> None:
         """Count one request of *tenant*; raise the 429 when it is over its plan's rate."""
-        self._check(f"tenant:{tenant}", self._rate_of[tenant], tenant)
+        self._check(f"tenant:{tenant}" if self._is_apart else "tenants", self._rate_of[tenant], tenant)
 
     def check_login_rate(self, tenant: str, address: str) -> bool:
         """Count one login and tell whether its tenant is known; raise the 429 when there were too many.

@@ -52,6 +52,7 @@ _ROUTES = (
     PublicRoute("GET", "/orders/{id}", "orders"),
     PublicRoute("GET", "/insights/summary", "insights"),
     PublicRoute("GET", "/notifications", "notifications"),
+    PublicRoute("GET", "/payments", "payments"),
     PublicRoute("GET", INVOICES_PATH, "billing"),
     PublicRoute("POST", INVOICES_PATH, "billing", success=201),
 )
@@ -64,7 +65,7 @@ def build(toolbox: Toolbox) -> Service:
     flags = flags_of_platform(toolbox)
     clients = {
         name: toolbox.client(name, toolbox.settings.required(f"{name.upper()}_URL"), _PLAN)
-        for name in ("identity", "catalog", "orders", "insights", "notifications")
+        for name in ("identity", "catalog", "orders", "insights", "notifications", "payments")
     }
     versions, strangler = Versions(toolbox, flags, clients["catalog"]), Strangler(toolbox, flags)
     ways: dict[str, Way] = {name: _way_to(client) for name, client in clients.items()}
