@@ -32,7 +32,7 @@ PATIENCE_WITHOUT_DEADLINE_S = 15.0
 _TENANTS_SHARE = 0.625
 """How much of a link's places one tenant may hold, where several share the link."""
 _RESERVE = 5.0
-_LEAST_RESERVE = 2.0
+_LEAST_RESERVE = 3.0
 """Retries that a link may make before any call has paid for them: divided among its tenants, this many for each."""
 _INVERTED = 4.0
 """How many times longer a service waits than its caller, without the protection timeout_order."""
