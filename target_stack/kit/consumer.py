@@ -24,7 +24,7 @@ from target_stack.kit.call_context import CallContext, set_context
 from target_stack.kit.database import DatabaseUnavailableError
 from target_stack.kit.dead_letters import DeadLetters
 from target_stack.kit.deadline import Deadline, DeadlineExceededError
-from target_stack.kit.event_metrics import ConsumerMetrics, Outcome
+from target_stack.kit.event_metrics import LATE_S, ConsumerMetrics, Outcome
 from target_stack.kit.events import Event, EventRejectedError, decode, tenant_of
 from target_stack.kit.inbox import Admission, TooEarlyError
 from target_stack.kit.protections import Protection
@@ -117,8 +117,8 @@ class Consumer:
         deadline = Deadline.after(APPLY_WITHIN_S, self._toolbox.clock)
         set_context(CallContext(deadline, named_tenant=event.tenant))
         admission = await self._apply(event)
-        if admission is Admission.NEW:
-            self._metrics.delay.labels(event.tenant).set((self._toolbox.clock.unix_ns() - event.occurred_ns) / 1e9)
+        if admission is Admission.NEW and self._toolbox.clock.unix_ns() - event.occurred_ns > LATE_S * 1e9:
+            self._metrics.late.labels(event.tenant).inc()
         return admission
 
     async def _consume(self, stream: JetStreamContext) -> None:

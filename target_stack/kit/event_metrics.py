@@ -6,6 +6,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+LATE_S = 2.0
+"""When an effect is late: far above what outbox, broker and consumer take together while all is well."""
+
 
 class Outcome(Enum):
     """What became of one delivery."""
@@ -43,17 +46,14 @@ class ConsumerMetrics:
         self.consumed = Counter(
             "resilience_events_consumed", "Deliveries by what became of them", ["tenant", "outcome"], **own
         )
-        self.delay = Gauge(
-            "resilience_event_delay_seconds",
-            "From the event to its effect here, for the last one",
-            ["tenant"],
-            **own,
+        self.late = Counter(
+            "resilience_events_late", f"Events that took effect after more than {LATE_S:g} s", ["tenant"], **own
         )
         self.lag = Gauge("resilience_consumer_lag", "Events in the stream that were not delivered yet", **own)
         self.contact_age = Gauge(
             "resilience_consumer_contact_age_seconds", "Time since the broker last answered", **own
         )
         for tenant in tenants:
-            self.delay.labels(tenant)
+            self.late.labels(tenant)
             for outcome in Outcome:
                 self.consumed.labels(tenant, outcome.value)

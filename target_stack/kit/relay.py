@@ -53,7 +53,7 @@ class Lane:
     def __init__(self, tenant: str, relay: "Relay") -> None:
         self._tenant = tenant
         self._relay = relay
-        self._failures = 0
+        self.failures = 0
         self._counted_s = float("-inf")
         self._stumbles: dict[tuple[str, int], int] = {}
         self._rng = random.Random()
@@ -83,7 +83,7 @@ class Lane:
 
     def pause_s(self) -> float:
         """Return how long to leave alone what has just failed."""
-        longest_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2.0 ** min(self._failures, 10))
+        longest_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2.0 ** min(self.failures, 10))
         return self._rng.uniform(longest_s / 2, longest_s)
 
     async def step(self) -> bool:
@@ -91,18 +91,18 @@ class Lane:
 
         After a failure a single event goes ahead: a broker in trouble, and this process, are spared the rest.
         """
-        batch = 1 if self._failures else BATCH
+        batch = 1 if self.failures else BATCH
         try:
             if await self._carry(batch) == batch:
                 self.woken.set()  # there may be more
         except (BrokerUnavailableError, DatabaseUnavailableError, DeadlineExceededError):
-            self._failures += 1
+            self.failures += 1
         except Exception as error:  # a lane that ended would be silent for ever
             self._relay.log.exception("the relay stumbled", error, tenant=self._tenant)
-            self._failures += 1
+            self.failures += 1
         else:
-            self._failures = 0
-        return self._failures == 0
+            self.failures = 0
+        return self.failures == 0
 
     async def _carry(self, batch: int) -> int:
         self._begin()
@@ -239,8 +239,11 @@ class Relay:
     async def _take_turns(self) -> None:
         """One loop and one pause for all: what is done without the protection `relay_share`."""
         while True:
-            failed = [lane for lane in self._lanes.values() if not await lane.step()]
-            await asyncio.sleep(max((lane.pause_s() for lane in failed), default=_BACKOFF_S))
+            lanes = list(self._lanes.values())
+            went_well = all([await lane.step() for lane in lanes])
+            for lane in lanes:
+                lane.failures = 0 if went_well else max(1, lane.failures)
+            await asyncio.sleep(max(lane.pause_s() for lane in lanes))
 
     async def parked(self, tenant: str) -> list[dict[str, object]]:
         """Return the events of *tenant* that could not be published, oldest first, each with its cause."""
