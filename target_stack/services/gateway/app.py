@@ -110,12 +110,16 @@ def _handler(public: PublicRoute, way: Way, admission: Admission) -> Handler:
 
 def _open_handler(public: PublicRoute, way: Way, admission: Admission) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        tenant = _named_tenant(await request.read())
-        known = admission.check_login_rate(tenant, request.remote or "")
+        body = await request.read()
+        tenant = _named_tenant(body)
+        known = admission.check_login_rate(tenant, request.remote or "", body)
         context = current_context()
         if context is not None and known:
             set_context(CallContext(context.deadline, named_tenant=tenant))
-        return await way(request, public.path, public.budget_s)
+        answer = await way(request, public.path, public.budget_s)
+        if known and answer.status == public.success:
+            admission.remember_login(body)
+        return answer
 
     return handle
 
