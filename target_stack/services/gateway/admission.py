@@ -53,7 +53,7 @@ class Admission:
         return True
 
     def remember_login(self, credentials: bytes) -> None:
-        """Take note of credentials that identity found to be good; only a digest is kept, with a key of this process."""
+        """Take note of credentials that were good; only their digest is kept, with a key of this process."""
         digest = self._digest(credentials)
         self._good_logins[digest] = None
         self._good_logins.move_to_end(digest)
