@@ -9,6 +9,7 @@ from aiohttp import web
 from target_stack.kit.app import Route, Service
 from target_stack.kit.call_context import current_caller
 from target_stack.kit.database import DatabaseUnavailableError
+from target_stack.kit.deadline import DeadlineExceededError
 from target_stack.kit.errors import STALE_HEADER, json_answer, not_found
 from target_stack.kit.inputs import int_parameter, is_sku, text_parameter
 from target_stack.kit.keys import keys_of_identity
@@ -22,6 +23,8 @@ from target_stack.services.catalog.store import RELATIONS, SCHEMA, CatalogStore,
 MAX_PAGE = 100
 SIMILAR = 10
 CHANGES = 20
+SEED_WITHIN_S = 5.0
+SEED_AGAIN_S = 0.5
 
 
 def build(toolbox: Toolbox) -> Service:
@@ -36,9 +39,25 @@ def build(toolbox: Toolbox) -> Service:
     guide = toolbox.tenant_guide(database)
     background: list[asyncio.Task[None]] = []
 
+    async def seed(tenant: str) -> None:
+        while True:
+            try:
+                return await store.seed([tenant])
+            except (DatabaseUnavailableError, DeadlineExceededError) as error:
+                toolbox.log.warning("a tenant's products cannot be seen to yet", tenant=tenant, error=str(error))
+            await asyncio.sleep(SEED_AGAIN_S)
+
+    async def seed_all() -> None:
+        """Seed each tenant apart: one whose own database is away must not keep the others waiting for the service."""
+        seeding = [asyncio.create_task(seed(tenant), name=f"seed {tenant}") for tenant in toolbox.settings.tenants]
+        done, late = await asyncio.wait(seeding, timeout=SEED_WITHIN_S)
+        for task in done:
+            task.result()
+        background.extend(late)
+
     async def open_database() -> None:
         await database.open(SCHEMA, pool=pool_script())
-        await store.seed(toolbox.settings.tenants)
+        await seed_all()
         background.append(asyncio.create_task(scans.run(), name="table scans"))
         background.append(asyncio.create_task(guide.run(), name="tenant guide"))
 

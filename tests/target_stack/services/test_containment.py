@@ -265,3 +265,14 @@ def test_a_token_outlives_the_key_that_signed_it_unless_keys_do_not_overlap(stac
     assert until_known
     assert stack.call("GET", "/me", headers={"Authorization": f"Bearer {old}"}).status == status
     stack.tokens.clear()
+
+
+def test_a_tenant_whose_own_database_is_away_at_the_start_keeps_nobody_else_waiting(stack):
+    stack.restart("catalog", DATABASE_URL_ACME="postgresql://catalog_acme@127.0.0.1:1/catalog_acme")
+    try:
+        statuses = {
+            tenant: stack.call("GET", "/catalog/products/sku-1", tenant=tenant).status for tenant in ("globex", "acme")
+        }
+        assert statuses == {"globex": 200, "acme": 503}
+    finally:
+        stack.restart("catalog")
