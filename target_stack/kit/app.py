@@ -94,7 +94,7 @@ class Door:
                 response = await self._answer(request, handler, path, deadline)
                 outcome.status = response.status
                 span.set_attribute("http.response.status_code", response.status)
-                span.set_attribute("tenant.id", current_tenant())
+                span.set_attribute("tenant.id", self._told_tenant())
                 if response.status >= 500:
                     mark_failed(span, str(response.status))
                 self._doorkeeper.end_with_certificate(request, response)
@@ -128,7 +128,7 @@ class Door:
         except DatabaseUnavailableError as error:
             message = "the service's database is not available"
             self._toolbox.log.warning(message, error=str(error))
-            return self._error(ApiError(503, "database_unavailable", message, retry_after_s=1.0))
+            return self._error(ApiError(503, "database_unavailable", message, retry_after_s=error.retry_after_s))
         except web.HTTPException as error:
             return self._error(_as_api_error(error))
         except Exception as error:  # the last line of defence: log it, answer without details
@@ -160,12 +160,14 @@ class Door:
             return Deadline.unlimited(self._toolbox.clock)
         told_s = None if self._service.edge else parse_remaining_ms(request.headers.get(DEADLINE_HEADER))
         usual_s = route.deadline_s if route is not None else 10.0
-        return Deadline.after(usual_s if told_s is None else told_s, self._toolbox.clock)
+        return Deadline.after(usual_s if told_s is None else told_s * self._toolbox.patience, self._toolbox.clock)
 
     def _error(self, error: ApiError) -> web.Response:
         self._doorkeeper.note(error)
         if error.status >= 500 and not self._service.edge:
             self._toolbox.log.warning(error.message, error=error.code, status=error.status)
+        if not self._toolbox.is_on(Protection.ERROR_HANDLER):
+            raise LookupError("there is no text for this error")
         response = error_answer(error)
         if error.status == 401:
             response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
@@ -180,8 +182,12 @@ class Door:
         finally:
             self._record(request, path, outcome.status, self._toolbox.clock.monotonic_s() - started_s)
 
+    def _told_tenant(self) -> str:
+        """Return the tenant that metrics and spans name."""
+        return current_tenant() if self._toolbox.is_on(Protection.TENANT_TELEMETRY) else ""
+
     def _record(self, request: web.Request, path: str, status: int, duration_s: float) -> None:
-        tenant = current_tenant()
+        tenant = self._told_tenant()
         metrics = self._toolbox.metrics
         metrics.requests.labels(path, request.method, str(status), tenant).inc()
         metrics.request_duration.labels(path, tenant).observe(duration_s, {"trace_id": current_trace_id()})

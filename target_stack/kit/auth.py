@@ -29,8 +29,9 @@ class UnknownKeyError(TokenRejectedError):
 class TokenVerifier:
     """Verifies each token once and remembers the result until it expires; *trusting* believes whatever it reads."""
 
-    def __init__(self, clock: Clock, *, trusting: bool = False) -> None:
+    def __init__(self, clock: Clock, *, trusting: bool = False, remembers: bool = True) -> None:
         self._clock = clock
+        self._remembers = remembers
         self._trusting = trusting
         self._keys: dict[str, jwt.PyJWK] = {}
         self._verified: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
@@ -41,12 +42,16 @@ class TokenVerifier:
         return bool(self._keys)
 
     def learn_keys(self, jwks: str | bytes) -> None:
-        """Replace the keys by those of a JWKS document; raise jwt.PyJWTError or ValueError for a malformed one.
+        """Replace the keys by those of a JWKS document; raise ValueError for one without any that can be used here.
 
-        Tokens of keys that are gone must be verified anew, and will fail.
+        Such a document is somebody's mistake: what is known stays, for it would refuse everybody. Tokens of keys that
+        are gone must be verified anew, and will fail.
         """
-        keys = jwt.PyJWKSet.from_dict(json.loads(jwks)).keys
-        self._keys = {key.key_id: key for key in keys if key.key_id and key.algorithm_name in ALGORITHMS}
+        keys = _usable_keys(jwks)
+        if not keys and self._remembers:
+            msg = "the document holds no key that can be used here"
+            raise ValueError(msg)
+        self._keys = keys
         self._verified.clear()
 
     def verify(self, token: str) -> Caller:
@@ -89,6 +94,27 @@ class TokenVerifier:
         self._verified[token] = (expires_s, caller)
         if len(self._verified) > _MAX_CACHED_TOKENS:
             self._verified.popitem(last=False)
+
+
+def _usable_keys(jwks: str | bytes) -> dict[str, jwt.PyJWK]:
+    try:
+        document = json.loads(jwks)
+    except RecursionError:
+        document = None
+    listed = document.get("keys") if isinstance(document, dict) else None
+    found = [_key(each) for each in listed] if isinstance(listed, list) else []
+    return {key.key_id: key for key in found if key is not None and key.key_id}
+
+
+def _key(described: Any) -> jwt.PyJWK | None:
+    """Return a key that may sign tokens here; None for anything else."""
+    if not isinstance(described, dict) or not isinstance(described.get("kid"), str):
+        return None
+    try:
+        key = jwt.PyJWK(described)
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return key if key.algorithm_name in ALGORITHMS else None
 
 
 def _unverified_claims(token: str) -> dict[str, Any]:

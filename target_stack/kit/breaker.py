@@ -5,8 +5,9 @@
 
 Four traps shape this file. Only one probe may be under way in half-open, however many callers come at once. A probe
 that never reports must not hold the gate for ever, so it is a lease. A call that was cancelled says nothing about the
-callee. And a result counts only in the generation in which its call began: what started before the last change of
-state may neither close nor open anything.
+callee, unless it had been slow by then: otherwise callers who leave early would keep a hanging callee in use. And a
+result counts only in the generation in which its call began: what started before the last change of state may neither
+close nor open anything.
 """
 
 from collections.abc import Callable
@@ -88,7 +89,7 @@ class Permit:
         self._settle(failed=True)
 
     def abandoned(self) -> None:
-        """The caller stopped waiting: no evidence for or against the callee."""
+        """The caller stopped waiting: after less than a slow call takes that says nothing about the callee."""
         if not self._settled:
             self._settled = True
             self._breaker.forget(self)
@@ -138,7 +139,7 @@ class Breaker:
         if self._is_stale(permit):
             return
         now_s = self._clock.monotonic_s()
-        slow = now_s - permit.started_s >= self._settings.slow_call_s
+        slow = self._is_slow(permit, now_s)
         if self._state is BreakerState.HALF_OPEN:
             self._conclude_probe(now_s, good=not (failed or slow))
             return
@@ -147,9 +148,14 @@ class Breaker:
             self._open(now_s)
 
     def forget(self, permit: Permit) -> None:
-        """Take note that a call ended without a result; a probe frees the gate."""
+        """Take note that a call was given up: it counts as slow if it was slow by then; else a probe frees the gate."""
+        if self._is_slow(permit, self._clock.monotonic_s()):
+            self.judge(permit, failed=False)
         if permit is self._probe:
             self._probe = None
+
+    def _is_slow(self, permit: Permit, now_s: float) -> bool:
+        return now_s - permit.started_s >= self._settings.slow_call_s
 
     def _is_stale(self, permit: Permit) -> bool:
         return permit.generation != self._generation

@@ -40,8 +40,18 @@ class CancelCountingBreaker(Breaker):
         self.judge(permit, failed=True)
 
 
+class ForgetfulBreaker(Breaker):
+    """It forgets whatever was given up, however slow it had been by then."""
+
+    def forget(self, permit: Permit) -> None:
+        """Free the gate, and count nothing."""
+        if permit is self._probe:
+            self._probe = None
+
+
 MUTANTS: dict[Protection, type[Breaker]] = {
     Protection.BREAKER_GATE: UngatedBreaker,
     Protection.BREAKER_RATE: ConsecutiveBreaker,
     Protection.BREAKER_CANCEL: CancelCountingBreaker,
+    Protection.BREAKER_SLOW: ForgetfulBreaker,
 }

@@ -10,13 +10,15 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
-from nats.js.errors import BadRequestError
+from nats.js.errors import APIError, BadRequestError
 
+from target_stack.kit.events import EventRejectedError
 from target_stack.kit.logs import Log
 
 ACK_WITHIN_S = 1.0
 DEDUPLICATION_S = 120.0
 _COMPLAIN_EVERY = 100
+_BAD_REQUEST = 400
 _MIB = 1024 * 1024
 _PATIENCE: dict[str, Any] = {
     "max_reconnect_attempts": -1,
@@ -84,9 +86,14 @@ class Broker:
         return context
 
     async def publish(self, subject: str, body: bytes, message_id: str, headers: dict[str, str]) -> None:
-        """Return once a stream holds the message, once for each *message_id*; else raise BrokerUnavailableError."""
+        """Return once a stream holds the message, once for each *message_id*; else raise BrokerUnavailableError.
+
+        Raises EventRejectedError for a message that it will never take.
+        """
+        if not _has_stream(subject):
+            raise EventRejectedError(f"no stream takes {subject!r}")
         context = await self.jetstream()
-        with translated():
+        with translated(), _refused_for_good():
             await context.publish(subject, body, headers={**headers, "Nats-Msg-Id": message_id})
 
     async def _connect(self) -> None:
@@ -115,6 +122,24 @@ async def _ensure(context: JetStreamContext, stream: StreamConfig) -> None:
         await context.add_stream(stream)
     except BadRequestError:  # it exists with other settings
         await context.update_stream(stream)
+
+
+def _has_stream(subject: str) -> bool:
+    prefixes = [taken.removesuffix(">") for stream in (EVENTS, DEAD_LETTERS) for taken in stream.subjects or ()]
+    return any(subject.startswith(prefix) for prefix in prefixes)
+
+
+@contextmanager
+def _refused_for_good() -> Iterator[None]:
+    """Tell what is wrong with the message from what is wrong with the broker."""
+    try:
+        yield
+    except (nats.errors.MaxPayloadError, nats.errors.BadSubjectError) as error:
+        raise EventRejectedError(f"{type(error).__name__}: {error}") from error
+    except APIError as error:
+        if error.code == _BAD_REQUEST:  # a full stream is another code
+            raise EventRejectedError(f"the broker refused it: {error.description}") from error
+        raise
 
 
 @contextmanager

@@ -7,6 +7,7 @@ measures is the callee and not our own queue; a call that either of them refuses
 import asyncio
 import json
 import random
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -22,9 +23,11 @@ from target_stack.kit.call_context import TENANT_HEADER, CallContext, current_co
 from target_stack.kit.clock import Clock
 from target_stack.kit.deadline import DEADLINE_HEADER, Deadline
 from target_stack.kit.errors import FAILED_DEPENDENCY_HEADER
+from target_stack.kit.inputs import IDEMPOTENCY_KEY_HEADER
 from target_stack.kit.metrics import Metrics
 from target_stack.kit.recorder import Recorder
 from target_stack.kit.retry import RetryPolicy, RetryRefusalReason, RetryRefused, RetryScheduled
+from target_stack.kit.retry_after import pause_asked_s
 from target_stack.kit.telemetry import Attributes, Tracing, mark_failed, trace_headers
 
 JUST_ONCE = RetryPolicy(max_attempts=1)
@@ -53,6 +56,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    received_unix_s: float = field(default_factory=time.time, compare=False)
 
     def json(self) -> Any:
         """Return the parsed body; raise ValueError when it is no JSON."""
@@ -60,8 +64,7 @@ class Answer:
 
     def retry_after_s(self) -> float:
         """Return the pause that the callee asked for, 0.0 when it asked for none."""
-        raw = self.headers.get("Retry-After", "")
-        return float(raw) if raw.isdigit() else 0.0
+        return pause_asked_s(self.headers, self.received_unix_s)
 
 
 class LinkError(Exception):
@@ -85,6 +88,7 @@ class LinkSettings:
     bulkhead_of: Mapping[str, Bulkhead] = field(default_factory=dict)  # each tenant's share of it
     third_party: bool = False  # gets neither our tokens nor our deadlines
     passes_trace: bool = True
+    keeps_keys: bool = True  # all attempts of a call carry the same Idempotency-Key
 
 
 class ServiceClient:
@@ -118,8 +122,9 @@ class ServiceClient:
     async def call(self, call: Call) -> Answer:
         """Make the call, again where that is allowed, and return the last answer."""
         context = current_context() or CallContext(Deadline.unlimited(self._clock))
-        if self._settings.retry.budget is not None:
-            self._settings.retry.budget.pay_in()
+        budget = self._settings.retry.budget_for(context.tenant)
+        if budget is not None:
+            budget.pay_in()
         for attempt in range(self._settings.retry.max_attempts):
             result = await self._guarded(call, context, attempt)
             delay_s = self._delay_before_retry(call, context, result, attempt + 1)
@@ -141,9 +146,10 @@ class ServiceClient:
             remaining_s=context.deadline.remaining_s(),
             retry_after_s=result.retry_after_s() if isinstance(result, Answer) else 0.0,
             rng=self._rng,
+            tenant=context.tenant,
         )
         if isinstance(decision, RetryRefusalReason):
-            self._recorder.retry(RetryRefused(self.link, decision))
+            self._recorder.retry(RetryRefused(self.link, decision, context.tenant))
             return None
         if decision is not None:
             self._recorder.retry(RetryScheduled(self.link, failed_attempts, int(decision * 1000)))
@@ -194,6 +200,8 @@ class ServiceClient:
     async def _send(self, call: Call, context: CallContext, timeout_s: float) -> Answer | LinkError:
         trace = trace_headers() if self._settings.passes_trace else {}
         headers = {**call.headers, **trace, **self._context_headers(call, context, timeout_s)}
+        if IDEMPOTENCY_KEY_HEADER in headers and not self._settings.keeps_keys:
+            headers[IDEMPOTENCY_KEY_HEADER] += f":{self._rng.getrandbits(32):x}"
         url = URL(self._url + call.path, encoded=True)
         try:
             async with (

@@ -24,7 +24,7 @@ from target_stack.kit.call_context import CallContext, set_context
 from target_stack.kit.database import DatabaseUnavailableError
 from target_stack.kit.dead_letters import DeadLetters
 from target_stack.kit.deadline import Deadline, DeadlineExceededError
-from target_stack.kit.event_metrics import ConsumerMetrics, Outcome
+from target_stack.kit.event_metrics import LATE_S, ConsumerMetrics, Outcome
 from target_stack.kit.events import Event, EventRejectedError, decode, tenant_of
 from target_stack.kit.inbox import Admission, TooEarlyError
 from target_stack.kit.protections import Protection
@@ -79,6 +79,7 @@ class Consumer:
         self._tenants = frozenset(toolbox.settings.tenants)
         self._metrics = ConsumerMetrics(toolbox.metrics.registry, self._tenants)
         self._sets_aside = toolbox.is_on(Protection.DEAD_LETTER)
+        self._acks_first = not toolbox.is_on(Protection.ACK_AFTER_EFFECT)
         self._troubles: OrderedDict[int, Trouble] = OrderedDict()
         self._gap_patience_s = float(toolbox.settings.environment.get("EVENT_GAP_PATIENCE_S", GAP_PATIENCE_S))
         self._running: asyncio.Task[None] | None = None
@@ -115,7 +116,10 @@ class Consumer:
         event = decode(subject, body, self._tenants, TENANT_USER)
         deadline = Deadline.after(APPLY_WITHIN_S, self._toolbox.clock)
         set_context(CallContext(deadline, named_tenant=event.tenant))
-        return await self._apply(event)
+        admission = await self._apply(event)
+        if admission is Admission.NEW and self._toolbox.clock.unix_ns() - event.occurred_ns > LATE_S * 1e9:
+            self._metrics.late.labels(event.tenant).inc()
+        return admission
 
     async def _consume(self, stream: JetStreamContext) -> None:
         with translated():
@@ -196,6 +200,8 @@ class Consumer:
             return outcome
 
     async def _outcome(self, message: Msg) -> Outcome | None:
+        if self._acks_first:
+            return await self._acknowledge_and_hope(message)
         try:
             admission = await self.apply(message.subject, message.data)
         except (DatabaseUnavailableError, DeadlineExceededError) as error:
@@ -213,6 +219,16 @@ class Consumer:
         with translated():
             await message.ack()
         return Outcome.APPLIED if admission is Admission.NEW else Outcome.REPEATED
+
+    async def _acknowledge_and_hope(self, message: Msg) -> Outcome:
+        """What is done without the protection `ack_after_effect`."""
+        with translated():
+            await message.ack()
+        try:
+            await self.apply(message.subject, message.data)
+        except Exception as error:
+            self._toolbox.log.exception("an event is lost", error, subject=message.subject)
+        return Outcome.APPLIED
 
     def _is_hopeless(self, message: Msg) -> bool:
         failures = self._trouble(message).failures + 1
@@ -236,7 +252,10 @@ class Consumer:
         self._toolbox.log.error("an event cannot be applied", cause=cause, subject=message.subject)
         if not self._sets_aside:
             return None
-        await self.dead_letters.add(message, tenant_of(message.subject, self._tenants), cause)
+        try:
+            await self.dead_letters.add(message, tenant_of(message.subject, self._tenants), cause)
+        except EventRejectedError as refusal:  # not even as a dead letter: the log has it, and the others go on
+            self._toolbox.log.exception("a dead letter cannot be kept", refusal, subject=message.subject)
         self._troubles.pop(message.metadata.sequence.stream, None)
         with translated():
             await message.term()

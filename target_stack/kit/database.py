@@ -1,6 +1,7 @@
 """PostgreSQL behind one link: tenant-bound transactions that obey the deadline and never pass on a torn connection."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ import asyncpg
 
 from target_stack.kit.call_context import CallContext, current_context
 from target_stack.kit.clock import Clock
+from target_stack.kit.database_errors import RETRY_AFTER_S, Blame, blame_for
 from target_stack.kit.deadline import Deadline, DeadlineExceededError
 from target_stack.kit.logs import Log
 from target_stack.kit.metrics import Metrics
 from target_stack.kit.telemetry import Attributes, Tracing
 
 POOL_SIZE = 8
+TENANTS_SHARE = 5
+"""How many of the connections one tenant may hold, where several share the database."""
 PATIENCE_S = 15.0
 """How long a transaction may take where no deadline says otherwise."""
 _START_RETRY_S = 0.1
@@ -46,7 +50,11 @@ _BYPASSES_RLS = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = c
 
 
 class DatabaseUnavailableError(Exception):
-    """The database did not take or keep the connection, or did not answer within the patience."""
+    """The database did not take or keep the connection, did not answer within the patience, or is in trouble."""
+
+    def __init__(self, message: str = "the database is not available", *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotSeatedError(Exception):
@@ -107,15 +115,37 @@ class DatabaseLink:
         return f"{self.caller} -> {self.callee}"
 
 
-class Database:
-    """A small pool over one link."""
+@dataclass(frozen=True, slots=True)
+class DatabaseFlaws:
+    """What is wrong with a database link while something is proved; nothing in ordinary operation."""
 
-    def __init__(self, link: DatabaseLink, *, clock: Clock, tracing: Tracing, metrics: Metrics, log: Log) -> None:
+    one_pool: bool = False  # all databases and tenants of the process compete for the same connections
+    keeps_connections: bool = False  # a transaction that failed half-way never gives its connection back
+    blames_itself: bool = False  # most errors of the database count as mistakes of the service
+
+
+class Database:
+    """A small pool over one link; where several tenants share it, each gets a share of the connections."""
+
+    def __init__(
+        self,
+        link: DatabaseLink,
+        *,
+        clock: Clock,
+        tracing: Tracing,
+        metrics: Metrics,
+        log: Log,
+        is_shared: bool = False,
+        flaws: DatabaseFlaws = DatabaseFlaws(),
+    ) -> None:
         self._link = link
         self._clock = clock
         self._tracing = tracing
         self._metrics = metrics
         self._log = log
+        self._is_shared = is_shared
+        self._flaws = flaws
+        self._shares: dict[str, asyncio.Semaphore] = {}
         self._pool: Any = None
         self._step_down = ""
 
@@ -149,7 +179,7 @@ class Database:
 
     async def prepare(self, script: str, schema: str = "public") -> None:
         """Run a script that makes tables in *schema* once more; raise DatabaseUnavailableError when it cannot be."""
-        with _translated(PATIENCE_S):
+        with self._translated(PATIENCE_S):
             async with asyncio.timeout(PATIENCE_S):
                 connection = await self._opened().acquire()
                 try:
@@ -169,14 +199,18 @@ class Database:
         """
         context = current_context() or CallContext(Deadline.unlimited(self._clock))
         timeout_s = context.deadline.bound(PATIENCE_S)
-        with self._observed(operation, tenant), _translated(timeout_s):
-            async with asyncio.timeout(timeout_s), self._transaction(tenant, seat) as connection:
+        with self._observed(operation, tenant), self._translated(timeout_s):
+            async with (
+                asyncio.timeout(timeout_s),
+                self._share_of(tenant),
+                self._transaction(tenant, seat) as connection,
+            ):
                 yield connection
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[bool]:
         """Hold the lock *name* of this database for the block, alone; say whether it was free."""
-        with _translated(PATIENCE_S):
+        with self._translated(PATIENCE_S):
             async with self._transaction(None, None) as connection:
                 yield bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))", name))
 
@@ -216,9 +250,20 @@ class Database:
             await _commit(connection)
             in_order = True
         finally:
-            if not in_order:  # cancelled or broken half-way: what the connection would say next belongs to nobody
-                connection.terminate()
-            await self._pool.release(connection)
+            if in_order or not self._flaws.keeps_connections:
+                await self._give_back(connection, in_order=in_order)
+
+    async def _give_back(self, connection: Any, *, in_order: bool) -> None:
+        if not in_order:  # cancelled or broken half-way: what the connection would say next belongs to nobody
+            connection.terminate()
+        await self._pool.release(connection)
+
+    def _share_of(self, tenant: str | None) -> asyncio.Semaphore:
+        """Return what bounds the connections of *tenant*, so that its slow statements leave some to the others."""
+        if self._flaws.one_pool:
+            return _the_one_pool()
+        limit = TENANTS_SHARE if tenant is not None and self._is_shared else POOL_SIZE
+        return self._shares.setdefault(tenant or "", asyncio.Semaphore(limit))
 
     def _opened(self) -> Any:
         if self._pool is None:
@@ -232,6 +277,21 @@ class Database:
             return "BEGIN"
         bound = f"BEGIN; {self._step_down} SELECT set_config('app.tenant_id', '{tenant}', true)"
         return bound if seat is None else f"{bound}; {_take(tenant, seat)}"
+
+    @contextmanager
+    def _translated(self, timeout_s: float) -> Iterator[None]:
+        """Raise DeadlineExceeded- or DatabaseUnavailableError for all that is not our own bug."""
+        blame = _as_before_the_classes_were_known if self._flaws.blames_itself else blame_for
+        try:
+            yield
+        except TimeoutError as error:
+            if timeout_s < PATIENCE_S:
+                raise DeadlineExceededError from error
+            raise DatabaseUnavailableError("the database did not answer in time") from error
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+            if (whose := blame(error)) is Blame.MY_BUG:
+                raise
+            raise DatabaseUnavailableError(str(error), retry_after_s=RETRY_AFTER_S[whose]) from error
 
     @contextmanager
     def _observed(self, operation: str, tenant: str | None) -> Iterator[None]:
@@ -294,19 +354,11 @@ async def _commit(connection: Any) -> None:
         raise DatabaseUnavailableError(msg)
 
 
-@contextmanager
-def _translated(timeout_s: float) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        if timeout_s < PATIENCE_S:
-            raise DeadlineExceededError from error
-        raise DatabaseUnavailableError("the database did not answer in time") from error
-    except (
-        OSError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,
-        asyncpg.LockNotAvailableError,
-    ) as error:
-        raise DatabaseUnavailableError(str(error)) from error
+@functools.cache
+def _the_one_pool() -> asyncio.Semaphore:
+    return asyncio.Semaphore(POOL_SIZE)
+
+
+def _as_before_the_classes_were_known(error: BaseException) -> Blame:
+    is_known = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError)
+    return Blame.TRY_AGAIN if is_known else Blame.MY_BUG

@@ -9,6 +9,9 @@ from opentelemetry import trace
 FAILED_DEPENDENCY_HEADER = "x-failed-dependency"
 """Names the dependency that made a healthy service answer 5xx: callers must not hold it against the service itself."""
 
+STALE_HEADER = "x-stale"
+"""Says that the answer is one of before, because the database could not be asked."""
+
 
 class ApiError(Exception):
     """An answer with an error code that clients may rely on."""

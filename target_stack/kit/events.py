@@ -43,18 +43,18 @@ class Event:
 
     @property
     def id(self) -> str:
-        """What tells this event from any other, however often it is published."""
-        return f"{self.key}:{self.sequence}"
+        """What tells this event from any other, of any tenant, however often it is published."""
+        return f"{self.tenant}:{self.key}:{self.sequence}"
 
     @property
     def subject(self) -> str:
-        """Where it is published."""
-        topic, verb = self.type.split(".")
+        """Where it is published; raises EventRejectedError for a type that names no such place."""
+        topic, verb = _type({"type": self.type}).split(".")
         return f"{topic}.{self.tenant}.{verb}"
 
 
 def encode(event: Event) -> bytes:
-    """Return the body of the message."""
+    """Return the body of the message; raise ValueError or TypeError when its data are not JSON."""
     body = {
         "type": event.type,
         "tenant": event.tenant,

@@ -26,6 +26,22 @@ class Resolution:
     reason: str
 
 
+def is_sound(definition: Any) -> bool:
+    """Tell whether *definition* can be evaluated: variants, one of them the default, and a rule or none."""
+    if not isinstance(definition, Mapping):
+        return False
+    variants, default = definition.get("variants"), definition.get("defaultVariant")
+    rule, state = definition.get("targeting"), definition.get("state", "ENABLED")
+    return (
+        isinstance(variants, Mapping)
+        and isinstance(default, str)
+        and default in variants
+        and all(isinstance(value, bool | int | float | str) for value in variants.values())
+        and isinstance(rule, Mapping | None)
+        and isinstance(state, str)
+    )
+
+
 def resolve(name: str, definition: Mapping[str, Any], context: Mapping[str, str]) -> Resolution | None:
     """Return the value of flag *name* for the caller described by *context*; None for a disabled flag."""
     if definition.get("state", "ENABLED") != "ENABLED":

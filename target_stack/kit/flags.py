@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from openfeature.provider import AbstractProvider, Metadata
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from target_stack.kit.client import Call, LinkError, ServiceClient
-from target_stack.kit.flag_rules import TARGETING_KEY, FlagRuleError, FlagValue, resolve
+from target_stack.kit.flag_rules import TARGETING_KEY, FlagRuleError, FlagValue, is_sound, resolve
 from target_stack.kit.logs import Log
 from target_stack.kit.protections import Protection
 from target_stack.kit.toolbox import LinkPlan, Toolbox
@@ -50,8 +51,14 @@ class FlagMemory:
         self.snapshot = self._read()
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Remember *snapshot*; readers of the file see the one before or this one, never half of it."""
-        self.snapshot = snapshot
+        """Remember *snapshot*; readers of the file see the one before or this one, never half of it.
+
+        A definition that makes no sense does not take the place of one that does.
+        """
+        known = self.snapshot.definitions
+        sound = {name: each if is_sound(each) else known.get(name) for name, each in snapshot.definitions.items()}
+        definitions = {name: each for name, each in sound.items() if each is not None}
+        self.snapshot = snapshot = Snapshot(snapshot.revision, definitions)
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,9 +207,12 @@ class Flags:
 
     async def _follow(self, source: ServiceClient) -> None:
         while True:
+            known = self._memory.snapshot.revision
+            asked_s = time.monotonic()
             try:
-                snapshot = await _ask(source, self._memory.snapshot.revision)
-                self._learn(snapshot)
+                self._learn(await _ask(source, known))
+                if self._memory.snapshot.revision == known and time.monotonic() - asked_s < _ASK_AGAIN_S:
+                    await asyncio.sleep(_ASK_AGAIN_S)  # a source that does not hold the question must not be hammered
             except (LinkError, ValueError) as error:
                 self._lost(error)
                 await asyncio.sleep(_ASK_AGAIN_S)
@@ -242,12 +252,26 @@ def flags_of_platform(toolbox: Toolbox) -> Flags:
 
 
 def parse_snapshot(raw: bytes) -> Snapshot:
-    """Read flagd's document with its revision; raise ValueError when it is none."""
-    document = json.loads(raw)
-    if not isinstance(document, dict) or not isinstance(document.get("flags"), dict):
-        msg = "the flags are no flagd document"
-        raise ValueError(msg)  # noqa: TRY004 - like any other malformed document
-    return Snapshot(str(document.get("revision", "")), document["flags"])
+    """Read flagd's document with its revision; raise ValueError when it is none, or one without a single flag.
+
+    A source that has lost its flags is not one that has none: nobody would run it.
+    """
+    document = _parsed(raw)
+    flags, revision = (document.get("flags"), document.get("revision")) if isinstance(document, dict) else (None, None)
+    if not isinstance(flags, dict) or not isinstance(revision, str | int) or revision == "":
+        msg = "the flags are no flagd document with a revision"
+        raise ValueError(msg)
+    if not any(is_sound(each) for each in flags.values()):
+        msg = "the document holds no flag that makes sense"
+        raise ValueError(msg)
+    return Snapshot(str(revision), flags)
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
 
 
 def flag_body(value: FlagValue, tenant: str | None = None) -> bytes:

@@ -10,6 +10,7 @@ from target_stack.kit.errors import ApiError, bad_request
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 _SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_MAX_BIGINT = 2**63 - 1
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
@@ -39,6 +40,17 @@ def text_parameter(request: web.Request, name: str) -> str:
     if len(raw) > 200 or not raw.isprintable():
         raise bad_request(f"{name} must be a printable text of at most 200 characters")
     return raw
+
+
+def cursor_parameter(request: web.Request, name: str) -> tuple[int, str]:
+    """Return moment and key of the last row of the page before, or what comes before all rows; raise the 400."""
+    raw = text_parameter(request, name)
+    if raw == "":
+        return -1, ""
+    moment_ns, dot, key = raw.partition(".")
+    if not (dot and moment_ns.isascii() and moment_ns.isdigit() and int(moment_ns) <= _MAX_BIGINT):
+        raise bad_request(f"{name} must be the `next` of an earlier answer")
+    return int(moment_ns), key
 
 
 def idempotency_key(request: web.Request) -> str:

@@ -8,8 +8,6 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
 
-import jwt
-
 from target_stack.kit.auth import TokenVerifier, UnknownKeyError
 from target_stack.kit.call_context import Caller
 from target_stack.kit.client import Call, LinkError, ServiceClient
@@ -30,9 +28,16 @@ class KeysUnavailableError(Exception):
 class KeyRing:
     """Verifies tokens; goes on with the keys it knows while their source is away."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[bytes]], clock: Clock, *, trusting: bool = False) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[], Awaitable[bytes]],
+        clock: Clock,
+        *,
+        trusting: bool = False,
+        remembers: bool = True,
+    ) -> None:
         self._fetch = fetch
-        self._verifier = TokenVerifier(clock, trusting=trusting)
+        self._verifier = TokenVerifier(clock, trusting=trusting, remembers=remembers)
         self._clock = clock
         self._asked_s = float("-inf")
         self._asking: asyncio.Task[None] | None = None
@@ -73,7 +78,7 @@ class KeyRing:
         self._asked_s = self._clock.monotonic_s()
         try:
             self._verifier.learn_keys(await self._fetch())
-        except (KeysUnavailableError, ValueError, jwt.PyJWTError):
+        except (KeysUnavailableError, ValueError):
             return False
         return self._verifier.has_keys
 
@@ -83,7 +88,8 @@ def keys_of_identity(toolbox: Toolbox) -> KeyRing:
     plan = LinkPlan(attempt_timeout_s=1.0)
     identity = toolbox.client("identity", toolbox.settings.required("IDENTITY_URL"), plan)
     trusting = not toolbox.is_on(Protection.TOKEN_VERIFICATION)
-    return KeyRing(lambda: _ask(identity), toolbox.clock, trusting=trusting)
+    remembers = toolbox.is_on(Protection.KEY_MEMORY)
+    return KeyRing(lambda: _ask(identity), toolbox.clock, trusting=trusting, remembers=remembers)
 
 
 async def _ask(identity: ServiceClient) -> bytes:

@@ -8,6 +8,9 @@ from prometheus_client.exposition import choose_encoder
 
 _LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
+_WORTH_COUNTING = (499, 500)
+"""Callers who left and mistakes of our own: that there were none must be seen, not guessed."""
+
 
 class Metrics:
     """One registry a process."""
@@ -46,6 +49,9 @@ class Metrics:
             "resilience_retry_attempts", "Attempts by number, 0 the first", ["link", "attempt"], **own
         )
         self.retry_refused = Counter("resilience_retry_refused", "Retries refused", ["link", "reason"], **own)
+        self.retry_budget_spent = Counter(
+            "resilience_retry_budget_spent", "Retries for which a tenant's budget was spent", ["link", "tenant"], **own
+        )
         self.rate_limited = Counter(
             "resilience_rate_limit_refused", "Requests over their tenant's rate", ["tenant"], **own
         )
@@ -65,5 +71,6 @@ class Metrics:
         """Create the series of a route that answers *status* when all is well."""
         self.deadline_exceeded.labels(route)
         for tenant in tenants:
-            self.requests.labels(route, method, str(status), tenant)
+            for each in (status, *_WORTH_COUNTING):
+                self.requests.labels(route, method, str(each), tenant)
             self.request_duration.labels(route, tenant)

@@ -1,5 +1,7 @@
 """Turns what the patterns report into span events and metrics; the patterns themselves know neither."""
 
+from collections.abc import Iterable
+
 from target_stack.kit.breaker import Breaker, BreakerChanged, BreakerEvent, BreakerState
 from target_stack.kit.bulkhead import Bulkhead, BulkheadOutcome, BulkheadRejection
 from target_stack.kit.metrics import Metrics
@@ -37,8 +39,11 @@ class Recorder:
         for outcome in BulkheadOutcome:
             self._metrics.bulkhead_rejected.labels(bulkhead.name, outcome.value)
 
-    def know_retries(self, link: str, max_attempts: int) -> None:
+    def know_retries(self, link: str, max_attempts: int, tenants: Iterable[str] = ()) -> None:
         """Create the series of a link that is retried (or tried just once)."""
+        if max_attempts > 1:
+            for tenant in tenants:
+                self._metrics.retry_budget_spent.labels(link, tenant)
         for attempt in range(max_attempts):
             self._metrics.retry_attempts.labels(link, str(attempt))
         for reason in RetryRefusalReason:
@@ -72,6 +77,8 @@ class Recorder:
             self._tracing.note("resilience.retry.scheduled", attributes)
             return
         self._metrics.retry_refused.labels(event.link, event.reason.value).inc()
+        if event.reason is RetryRefusalReason.BUDGET:
+            self._metrics.retry_budget_spent.labels(event.link, event.tenant).inc()
         self._tracing.note("resilience.retry.refused", {"link": event.link, "reason": event.reason.value})
 
     def rate_limited(self, event: RateLimited) -> None:

@@ -1,7 +1,8 @@
 """Retry: exponential backoff with full jitter, a budget that bounds what retries add, a reason for each refusal."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -24,10 +25,11 @@ class RetryScheduled:
 
 @dataclass(frozen=True, slots=True)
 class RetryRefused:
-    """A failed call on *link* is not tried again."""
+    """A failed call of *tenant* on *link* is not tried again."""
 
     link: str
     reason: RetryRefusalReason
+    tenant: str = ""
 
 
 RetryEvent = RetryScheduled | RetryRefused
@@ -72,11 +74,23 @@ class RetryPolicy:
     max_attempts: int = 3
     backoff: Backoff = Backoff()
     budget: RetryBudget | None = None
+    budget_of: Mapping[str, RetryBudget] = field(default_factory=dict)  # tenants that do not share `budget`
     min_attempt_s: float = 0.1
     max_retry_after_s: float = 0.5
 
+    def budget_for(self, tenant: str) -> RetryBudget | None:
+        """Return the budget that pays for the retries of *tenant*: its own, so that a failing neighbour spends none."""
+        return self.budget_of.get(tenant, self.budget)
+
     def decide(
-        self, *, failed_attempts: int, idempotent: bool, remaining_s: float, retry_after_s: float, rng: random.Random
+        self,
+        *,
+        failed_attempts: int,
+        idempotent: bool,
+        remaining_s: float,
+        retry_after_s: float,
+        rng: random.Random,
+        tenant: str = "",
     ) -> float | RetryRefusalReason | None:
         """Return the delay before the next attempt, the reason for refusing one, or None where nothing is to decide.
 
@@ -89,6 +103,7 @@ class RetryPolicy:
         delay_s = max(retry_after_s, self.backoff.delay_s(failed_attempts, rng))
         if delay_s + self.min_attempt_s > remaining_s:
             return RetryRefusalReason.DEADLINE
-        if self.budget is not None and not self.budget.take():
+        budget = self.budget_for(tenant)
+        if budget is not None and not budget.take():
             return RetryRefusalReason.BUDGET
         return delay_s

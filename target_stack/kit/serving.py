@@ -94,7 +94,7 @@ def _toolbox(settings: Settings) -> Toolbox:
         metrics=metrics,
         recorder=Recorder(tracing, metrics),
         tasks=BackgroundTasks(log),
-        session=open_session(identity),
+        session=open_session(identity, repeats=not settings.protections.on(Protection.ONE_ATTEMPT)),
         identity=identity,
     )
 

@@ -25,13 +25,16 @@ LOOK_EVERY_S = 0.25
 _PAUSE_S = 2.0
 
 
-def wish_of_flag(value: str) -> Tenancy | None:
+def wish_of_flag(value: object) -> Tenancy | None:
     """Return the wish that the flag's value is; None for one that is none."""
     return next((tenancy for tenancy in Tenancy if tenancy.value == value), None)
 
 
 class WishFile:
-    """Wishes in a JSON file, read again when it changes; what cannot be read is no wish."""
+    """Wishes in a JSON file, read again when it changes.
+
+    Without a file there are none. What cannot be read changes nothing: it would take tenants back where they came from.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,7 +45,7 @@ class WishFile:
         """Return where *tenant* is wanted."""
         changed_ns = self._changed_ns()
         if changed_ns != self._seen_ns:
-            self._seen_ns, self._wishes = changed_ns, self._read()
+            self._seen_ns, self._wishes = changed_ns, self._read() if changed_ns else {}
         return self._wishes.get(tenant)
 
     def write(self, tenant: str, to: Tenancy) -> None:
@@ -61,13 +64,16 @@ class WishFile:
     def _read(self) -> dict[str, Tenancy]:
         try:
             raw = json.loads(self._path.read_text())
-            return {str(tenant): Tenancy(wish) for tenant, wish in raw.items()}
-        except (OSError, ValueError, AttributeError):
-            return {}
+        except (OSError, ValueError, RecursionError):
+            return dict(self._wishes)
+        if not isinstance(raw, dict):
+            return dict(self._wishes)
+        read = {tenant: wish_of_flag(wish) or self._wishes.get(tenant) for tenant, wish in raw.items()}
+        return {tenant: wish for tenant, wish in read.items() if wish is not None}
 
 
 class TenantGuide:
-    """Watches the wishes and moves tenants, one after the other."""
+    """Watches the wishes and moves tenants."""
 
     def __init__(
         self,
@@ -95,10 +101,14 @@ class TenantGuide:
         return next((each for each in found if each is not None), self._tenants[tenant].tenancy)
 
     async def run(self) -> None:
-        """Look and move until cancelled."""
-        while True:
+        """Look and move until cancelled, each tenant apart: one whose database hangs holds up its own move alone."""
+        async with asyncio.TaskGroup() as tenants:
             for tenant in self._tenants:
-                await self._look_after(tenant)
+                tenants.create_task(self._follow(tenant), name=f"guide {tenant}")
+
+    async def _follow(self, tenant: str) -> None:
+        while True:
+            await self._look_after(tenant)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look_after(self, tenant: str) -> None:

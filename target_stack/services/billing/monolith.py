@@ -1,6 +1,7 @@
 """Following the monolith and telling it of our own invoices, for as long as either of the two may be asked."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterable
 
@@ -56,16 +57,19 @@ class Monolith:
         )
         for tenant in toolbox.settings.tenants:
             self._odd.labels(tenant)
-        self._rounds: asyncio.Task[None] | None = None
+        self._rounds: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Go round the tenants from now on."""
-        self._rounds = asyncio.create_task(self._go_round(tuple(self._locks)), name="follow the monolith")
+        """Follow the monolith from now on, for each tenant apart: a slow one holds up nobody else."""
+        self._rounds = [
+            asyncio.create_task(self._follow(tenant), name=f"follow the monolith for {tenant}")
+            for tenant in self._locks
+        ]
 
     def close(self) -> None:
         """Stop."""
-        if self._rounds is not None:
-            self._rounds.cancel()
+        for task in self._rounds:
+            task.cancel()
 
     async def catch_up(self, tenant: str, *, again: bool = False) -> bool:
         """Take in what is new, *again* with what is in quarantine; tell whether we know all that the monolith knows."""
@@ -117,14 +121,11 @@ class Monolith:
             self._toolbox.tracing.note("acl.quarantined", {"tenant.id": tenant, "acl.reason": each.reason})
             self._toolbox.log.warning("a record of the monolith was quarantined", tenant=tenant, reason=each.reason)
 
-    async def _go_round(self, tenants: tuple[str, ...]) -> None:
+    async def _follow(self, tenant: str) -> None:
         while True:
-            for tenant in tenants:
-                try:
-                    async with asyncio.timeout(_ROUND_LIMIT_S):
-                        await self._attend_to(tenant)
-                except _FAILURES:
-                    continue  # the next round is near
+            with contextlib.suppress(*_FAILURES):  # the next round is near
+                async with asyncio.timeout(_ROUND_LIMIT_S):
+                    await self._attend_to(tenant)
             await asyncio.sleep(_ROUND_EVERY_S)
 
     async def _attend_to(self, tenant: str) -> None:

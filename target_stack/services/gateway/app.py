@@ -52,6 +52,7 @@ _ROUTES = (
     PublicRoute("GET", "/orders/{id}", "orders"),
     PublicRoute("GET", "/insights/summary", "insights"),
     PublicRoute("GET", "/notifications", "notifications"),
+    PublicRoute("GET", "/payments", "payments"),
     PublicRoute("GET", INVOICES_PATH, "billing"),
     PublicRoute("POST", INVOICES_PATH, "billing", success=201),
 )
@@ -64,7 +65,7 @@ def build(toolbox: Toolbox) -> Service:
     flags = flags_of_platform(toolbox)
     clients = {
         name: toolbox.client(name, toolbox.settings.required(f"{name.upper()}_URL"), _PLAN)
-        for name in ("identity", "catalog", "orders", "insights", "notifications")
+        for name in ("identity", "catalog", "orders", "insights", "notifications", "payments")
     }
     versions, strangler = Versions(toolbox, flags, clients["catalog"]), Strangler(toolbox, flags)
     ways: dict[str, Way] = {name: _way_to(client) for name, client in clients.items()}
@@ -109,12 +110,16 @@ def _handler(public: PublicRoute, way: Way, admission: Admission) -> Handler:
 
 def _open_handler(public: PublicRoute, way: Way, admission: Admission) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        tenant = _named_tenant(await request.read())
-        known = admission.check_login_rate(tenant, request.remote or "")
+        body = await request.read()
+        tenant = _named_tenant(body)
+        known = admission.check_login_rate(tenant, request.remote or "", body)
         context = current_context()
         if context is not None and known:
             set_context(CallContext(context.deadline, named_tenant=tenant))
-        return await way(request, public.path, public.budget_s)
+        answer = await way(request, public.path, public.budget_s)
+        if known and answer.status == public.success:
+            admission.remember_login(body)
+        return answer
 
     return handle
 

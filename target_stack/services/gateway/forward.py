@@ -7,13 +7,13 @@ from aiohttp import hdrs, web
 from target_stack.kit.call_context import current_context
 from target_stack.kit.client import Answer, Call, LinkError, ServiceClient
 from target_stack.kit.deadline import Deadline
-from target_stack.kit.errors import ApiError
+from target_stack.kit.errors import STALE_HEADER, ApiError
 from target_stack.kit.inputs import IDEMPOTENCY_KEY_HEADER
 
 LAST_RESORT = 3
 """The services keep the deadline themselves; the gateway cuts off only what takes this many times as long."""
 _PASSED_ON = (hdrs.CONTENT_TYPE, hdrs.ACCEPT, IDEMPOTENCY_KEY_HEADER)
-_PASSED_BACK = (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER, hdrs.CACHE_CONTROL, hdrs.WWW_AUTHENTICATE)
+_PASSED_BACK = (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER, hdrs.CACHE_CONTROL, hdrs.WWW_AUTHENTICATE, STALE_HEADER)
 
 
 async def forward(request: web.Request, route: str, client: ServiceClient, budget_s: float) -> web.Response:

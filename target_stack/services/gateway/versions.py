@@ -13,7 +13,7 @@ from prometheus_client import Counter, Histogram
 
 from target_stack.kit.call_context import current_tenant
 from target_stack.kit.client import Call, LinkError, ServiceClient
-from target_stack.kit.errors import ApiError, current_trace_id
+from target_stack.kit.errors import STALE_HEADER, ApiError, current_trace_id
 from target_stack.kit.flags import Flags
 from target_stack.kit.protections import Protection
 from target_stack.kit.toolbox import LinkPlan, Toolbox
@@ -90,6 +90,11 @@ class Versions:
             registry=registry,
         )
         self._duration = Histogram("resilience_release_request_duration_seconds", "Time", labels[:2], registry=registry)
+        self._stale = Counter(
+            "resilience_stale_answers", "Answers that say that they are of before", ["tenant"], registry=registry
+        )
+        for tenant in toolbox.settings.tenants:
+            self._stale.labels(tenant)
         self._reporting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -114,6 +119,8 @@ class Versions:
             self._note(version, error.status, time.perf_counter() - started_s)
             raise
         self._note(version, answer.status, time.perf_counter() - started_s)
+        if STALE_HEADER in answer.headers:
+            self._stale.labels(current_tenant()).inc()
         if canary is not None and self._is_due(answer):
             self._toolbox.tasks.start(
                 "compare versions", self._compare(await call_of(request, route, budget_s), answer)

@@ -13,6 +13,7 @@ from target_stack.kit.database import DatabaseUnavailableError
 from target_stack.kit.deadline import DeadlineExceededError
 from target_stack.kit.errors import bad_request, json_answer
 from target_stack.kit.keys import JWKS_PATH, KeyRing
+from target_stack.kit.protections import Protection
 from target_stack.kit.toolbox import Toolbox
 from target_stack.services.identity.domain import Login, TokenIssuer
 from target_stack.services.identity.signing import LIFETIME_S, SigningKeys
@@ -26,7 +27,8 @@ def build(toolbox: Toolbox) -> Service:
     environment = toolbox.settings.environment
     database = toolbox.database()
     store = IdentityStore(database)
-    signing = SigningKeys(store, toolbox.clock, environment.get("SIGNING_ALGORITHM", "ES256"))
+    algorithm = environment.get("SIGNING_ALGORITHM", "ES256")
+    signing = SigningKeys(store, toolbox.clock, algorithm, overlaps=toolbox.is_on(Protection.KEY_OVERLAP))
     issuer = TokenIssuer(store, signing, toolbox.clock)
     rotating: list[asyncio.Task[None]] = []
 

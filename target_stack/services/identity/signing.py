@@ -46,10 +46,11 @@ class KeyStore(Protocol):
 class SigningKeys:
     """Signs with the oldest key that is not retired; `open` must have run before."""
 
-    def __init__(self, store: KeyStore, clock: Clock, algorithm: str = "ES256") -> None:
+    def __init__(self, store: KeyStore, clock: Clock, algorithm: str = "ES256", *, overlaps: bool = True) -> None:
         self._store = store
         self._clock = clock
         self._algorithm = algorithm
+        self._overlaps = overlaps
         self._records: list[KeyRecord] = []
         self._key: _Private | None = None
         self._public: dict[str, dict[str, object]] = {}
@@ -80,6 +81,8 @@ class SigningKeys:
 
     def jwks(self) -> bytes:
         """Return the document with all public keys that a token may name."""
+        if not self._overlaps:  # what is done without the protection `key_overlap`
+            return json.dumps({"keys": [self._public[self.current.id]]}).encode()
         oldest_ns = self._clock.unix_ns() - LIFETIME_S * 1_000_000_000
         published = [each for each in self._records if each.retired_ns is None or each.retired_ns > oldest_ns]
         return json.dumps({"keys": [self._public[each.id] for each in published]}).encode()

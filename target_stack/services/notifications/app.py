@@ -15,8 +15,9 @@ from target_stack.kit.consumer_routes import EVENTS_PATH, chain_routes, dead_let
 from target_stack.kit.errors import ApiError, json_answer
 from target_stack.kit.inputs import int_parameter
 from target_stack.kit.keys import keys_of_identity
+from target_stack.kit.protections import Protection
 from target_stack.kit.toolbox import LinkPlan, Toolbox
-from target_stack.services.notifications.store import SCHEMA, NotificationStore
+from target_stack.services.notifications.store import SCHEMA, UNFILTERED, NotificationStore
 
 MAX_PAGE = 500
 MAX_BIGINT = 2**63 - 1
@@ -32,7 +33,8 @@ def build(toolbox: Toolbox) -> Service:
     consumer = Consumer(broker, toolbox, store.apply)
 
     async def prepare() -> None:
-        await asyncio.gather(database.open(SCHEMA), keys.load())
+        filters = toolbox.is_on(Protection.TENANT_FILTER)
+        await asyncio.gather(database.open(SCHEMA if filters else SCHEMA + UNFILTERED), keys.load())
         consumer.start()
 
     async def close() -> None:

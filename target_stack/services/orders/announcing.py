@@ -5,6 +5,8 @@ the relay in the second. Without it the event is published after the commit, onc
 broker; without events at all the others are called in a chain, and their troubles become those of checkout.
 """
 
+import asyncio
+import contextlib
 from typing import Protocol
 
 from target_stack.kit import outbox
@@ -17,7 +19,11 @@ from target_stack.kit.consumer_routes import EVENTS_PATH
 from target_stack.kit.database import Transaction
 from target_stack.kit.errors import ApiError
 from target_stack.kit.events import Event, encode
-from target_stack.kit.outbox import Publisher, Relay
+from target_stack.kit.outbox import Publisher
+from target_stack.kit.relay import Relay
+
+_WAITS_S = 1.0
+_AGAIN_S = 0.05
 
 
 class Announcer(Protocol):
@@ -53,6 +59,29 @@ class ByOutbox:
     async def committed(self, event: Event) -> None:
         """Have it carried to the broker now rather than at the next sweep."""
         self._relay.wake(event.tenant)
+
+
+class BeforeTheAnswer(ByOutbox):
+    """What is done without the protection `outbox_aside`: the customer waits until the broker has the event."""
+
+    def __init__(self, relay: Relay, publisher: Publisher) -> None:
+        super().__init__(relay)
+        self._publisher = publisher
+
+    async def committed(self, event: Event) -> None:
+        """Publish now, and let the outbox have what did not work for a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_WAITS_S):
+                while not await self._published(event):  # noqa: ASYNC110 - the broker is another process
+                    await asyncio.sleep(_AGAIN_S)
+        await super().committed(event)
+
+    async def _published(self, event: Event) -> bool:
+        try:
+            await self._publisher.publish(event)
+        except BrokerUnavailableError:
+            return False
+        return True
 
 
 class AfterCommit:

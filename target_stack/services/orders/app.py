@@ -11,11 +11,13 @@ from aiohttp import web
 
 from target_stack.kit import outbox
 from target_stack.kit.app import Route, Service, read_json
+from target_stack.kit.auth import TENANT_ADMIN
 from target_stack.kit.call_context import current_caller
 from target_stack.kit.errors import bad_request, json_answer, not_found
 from target_stack.kit.flags import flags_of_platform
-from target_stack.kit.inputs import idempotency_key, int_parameter, is_count, is_sku, text_parameter
+from target_stack.kit.inputs import cursor_parameter, idempotency_key, int_parameter, is_count, is_sku
 from target_stack.kit.keys import keys_of_identity
+from target_stack.kit.protections import Protection
 from target_stack.kit.tenant_wishes import TENANCY_FLAG, wish_of_flag
 from target_stack.kit.toolbox import Toolbox
 from target_stack.services.orders.callees import make_callees
@@ -40,10 +42,12 @@ def build(toolbox: Toolbox) -> Service:
     )
     guiding: list[asyncio.Task[None]] = []
     post = Post(toolbox, database)
-    store = OrderStore(database, post.announcer, toolbox.clock)
+    admits_failures = toolbox.is_on(Protection.WRITE_ERRORS)
+    store = OrderStore(database, post.announcer, toolbox.clock, admits_failures=admits_failures)
     keys = keys_of_identity(toolbox)
     extras = Extras(toolbox)
-    desk = OrderDesk(store, make_callees(toolbox), post.announcer, toolbox.tasks, toolbox.clock)
+    undoes = toolbox.is_on(Protection.COMPENSATION)
+    desk = OrderDesk(store, make_callees(toolbox), post.announcer, toolbox.tasks, toolbox.clock, undoes=undoes)
 
     async def prepare() -> None:
         await asyncio.gather(database.open(SCHEMA + outbox.SCHEMA), keys.load(), flags.start())
@@ -67,7 +71,7 @@ def build(toolbox: Toolbox) -> Service:
         tenant = current_caller().tenant
         since_ns = int_parameter(request, "since", default=0, lowest=0, highest=MAX_BIGINT)
         limit = int_parameter(request, "limit", default=50, lowest=1, highest=MAX_PAGE)
-        after = _parse_cursor(text_parameter(request, "after"))
+        after = cursor_parameter(request, "after")
         found = await store.list_since(tenant, since_ns, after, limit)
         following = _cursor(found[-1]) if len(found) == limit else None
         return json_answer(
@@ -81,7 +85,17 @@ def build(toolbox: Toolbox) -> Service:
             raise not_found("there is no such order")
         return json_answer(dataclasses.asdict(found))
 
+    async def parked(_request: web.Request) -> web.Response:
+        tenant = current_caller().tenant
+        return json_answer({"tenant": tenant, "parked": await post.relay.parked(tenant)})
+
+    async def release(_request: web.Request) -> web.Response:
+        tenant = current_caller().tenant
+        return json_answer({"tenant": tenant, "released": await post.relay.release(tenant)})
+
     routes = (
+        Route("GET", "/outbox/parked", parked, TENANT_ADMIN),
+        Route("POST", "/outbox/parked/release", release, TENANT_ADMIN),
         Route("POST", "/orders", place, success=201),
         Route("GET", "/orders", list_orders, callers=("gateway", "insights")),
         Route("GET", "/orders/{id}", find),
@@ -104,15 +118,6 @@ def _parse_item(item: Any) -> tuple[str, int]:
     if not isinstance(item, dict) or not is_sku(item.get("sku")) or not is_count(item.get("quantity"), MAX_QUANTITY):
         raise bad_request(f"each item needs a sku and a quantity from 1 to {MAX_QUANTITY}")
     return item["sku"], item["quantity"]
-
-
-def _parse_cursor(raw: str) -> tuple[int, str]:
-    if raw == "":
-        return -1, ""
-    created_ns, dot, order_id = raw.partition(".")
-    if not (dot and created_ns.isascii() and created_ns.isdigit() and int(created_ns) <= MAX_BIGINT):
-        raise bad_request("after must be the `next` of an earlier answer")
-    return int(created_ns), order_id
 
 
 def _cursor(order: Order) -> str:

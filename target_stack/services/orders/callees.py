@@ -17,6 +17,8 @@ CATALOG_PLAN = LinkPlan(attempt_timeout_s=0.4, max_attempts=3, breaker=_QUICK, b
 INVENTORY_PLAN = LinkPlan(attempt_timeout_s=0.4, max_attempts=3, breaker=_QUICK, bulkhead=_BULKHEAD)
 PAYMENTS_PLAN = LinkPlan(attempt_timeout_s=1.0, max_attempts=3, min_attempt_s=0.3, breaker=_SLOW, bulkhead=_BULKHEAD)
 
+MAX_PRICE_CENTS = 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -41,8 +43,10 @@ class Callees:
         if answer.status == 404:
             raise ApiError(404, "not_found", f"there is no product {sku!r}")
         _expect(answer, 200, "catalog_unavailable")
-        body = answer.json()
-        return Price(body["price_cents"], body["currency"])
+        price = _parse_price(answer.body)
+        if price is None:
+            raise _unavailable("catalog_unavailable")
+        return price
 
     async def reserve(self, key: str, quantities: dict[str, int]) -> None:
         """Ask inventory to put goods aside; raise the 409 when there are not enough."""
@@ -58,9 +62,9 @@ class Callees:
         answer = await _ask(self.inventory, _post("/reservations/release", key, {}), "inventory_unavailable")
         _expect(answer, 200, "inventory_unavailable")
 
-    async def pay(self, key: str, price: Price) -> None:
-        """Ask payments to take the money; raise the 402 when it was declined."""
-        body = {"amount_cents": price.cents, "currency": price.currency}
+    async def pay(self, key: str, price: Price, *, reference: str) -> None:
+        """Ask payments to take the money for the client's order *reference*; raise the 402 when it was declined."""
+        body: dict[str, object] = {"amount_cents": price.cents, "currency": price.currency, "reference": reference}
         answer = await _ask(self.payments, _post("/payments", key, body), "payment_unavailable")
         if answer.status == 402:
             raise ApiError(402, "payment_declined", "the payment was declined")
@@ -75,6 +79,18 @@ def make_callees(toolbox: Toolbox) -> Callees:
         inventory=toolbox.client("inventory", required("INVENTORY_URL"), INVENTORY_PLAN),
         payments=toolbox.client("payments", required("PAYMENTS_URL"), PAYMENTS_PLAN),
     )
+
+
+def _parse_price(raw: bytes) -> Price | None:
+    """Return the price in an answer of catalog; None where it makes no sense, for it must not become an order."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    cents, currency = (body.get("price_cents"), body.get("currency")) if isinstance(body, dict) else (None, None)
+    if not isinstance(currency, str) or not currency or type(cents) is not int or not 0 < cents <= MAX_PRICE_CENTS:
+        return None
+    return Price(cents, currency)
 
 
 def _post(path: str, key: str, body: dict[str, object]) -> Call:

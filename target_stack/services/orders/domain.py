@@ -25,13 +25,21 @@ class OrderDesk:
     """Takes orders."""
 
     def __init__(
-        self, store: OrderStore, callees: Callees, announcer: Announcer, tasks: BackgroundTasks, clock: Clock
+        self,
+        store: OrderStore,
+        callees: Callees,
+        announcer: Announcer,
+        tasks: BackgroundTasks,
+        clock: Clock,
+        *,
+        undoes: bool = True,
     ) -> None:
         self._store = store
         self._callees = callees
         self._announcer = announcer
         self._tasks = tasks
         self._clock = clock
+        self._undoes = undoes
 
     async def place(self, wish: Wish) -> Order:
         """Return the order of *wish*, placed now or before; raise ApiError when it does not come about."""
@@ -42,14 +50,15 @@ class OrderDesk:
         try:
             return await self._carry_out(wish, claim)
         except BaseException:  # the deadline and a client who went away cancel us: undo then too
-            self._tasks.start("undo of an order", self._undo(claim))
+            if self._undoes:
+                self._tasks.start("undo of an order", self._undo(claim))
             raise
 
     async def _carry_out(self, wish: Wish, claim: Claim) -> Order:
         lines, currency = await self._price(wish)
         total = Price(sum(line.quantity * line.price_cents for line in lines), currency)
         await self._callees.reserve(_reservation_key(claim), dict(wish.quantities))
-        await self._callees.pay(claim.order_id, total)
+        await self._callees.pay(claim.order_id, total, reference=wish.key)
         order = _confirmed(claim, lines, total)
         if not await self._store.confirm(claim, order):
             raise _in_progress()

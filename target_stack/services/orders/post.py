@@ -5,10 +5,11 @@ import asyncio
 from target_stack.kit.broker import Broker
 from target_stack.kit.database import Transactions
 from target_stack.kit.event_metrics import OutboxMetrics
-from target_stack.kit.outbox import LIMIT, Publisher, Relay
+from target_stack.kit.outbox import Publisher
 from target_stack.kit.protections import Protection
+from target_stack.kit.relay import LIMIT, Relay
 from target_stack.kit.toolbox import LinkPlan, Toolbox
-from target_stack.services.orders.announcing import AfterCommit, Announcer, ByCall, ByOutbox
+from target_stack.services.orders.announcing import AfterCommit, Announcer, BeforeTheAnswer, ByCall, ByOutbox
 
 _CHAIN_PLAN = LinkPlan(attempt_timeout_s=1.0)
 
@@ -20,8 +21,9 @@ class Post:
         settings = toolbox.settings
         self._broker = Broker(settings.required("NATS_URL"), service=settings.service, log=toolbox.log)
         metrics = OutboxMetrics(toolbox.metrics.registry, settings.tenants)
-        publisher = Publisher(self._broker, toolbox.tracing, metrics)
-        self._relay = Relay(
+        times = 1 if toolbox.is_on(Protection.OUTBOX_ONCE) else 2
+        publisher = Publisher(self._broker, toolbox.tracing, metrics, times=times)
+        self.relay = Relay(
             database,
             publisher,
             settings.tenants,
@@ -30,14 +32,15 @@ class Post:
             clock=toolbox.clock,
             log=toolbox.log,
             limit=int(settings.environment.get("OUTBOX_LIMIT", LIMIT)),
+            in_turn=not toolbox.is_on(Protection.RELAY_SHARE),
         )
         self._relaying: asyncio.Task[None] | None = None
-        self.announcer = _announcer(toolbox, publisher, self._relay)
+        self.announcer = _announcer(toolbox, publisher, self.relay)
 
     def start(self) -> None:
         """Connect and relay, both in the background; the database must be open."""
         self._broker.start()
-        self._relaying = asyncio.create_task(self._relay.run(), name="outbox relay")
+        self._relaying = asyncio.create_task(self.relay.run(), name="outbox relay")
 
     async def close(self) -> None:
         """Stop where it is: what was not published waits in the outbox."""
@@ -52,4 +55,6 @@ def _announcer(toolbox: Toolbox, publisher: Publisher, relay: Relay) -> Announce
         return ByCall(toolbox.client("notifications", url, _CHAIN_PLAN))
     if not toolbox.is_on(Protection.OUTBOX):
         return AfterCommit(publisher, toolbox.tasks)
+    if not toolbox.is_on(Protection.OUTBOX_ASIDE):
+        return BeforeTheAnswer(relay, publisher)
     return ByOutbox(relay)

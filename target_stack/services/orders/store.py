@@ -10,7 +10,8 @@ from typing import Any
 
 from target_stack.kit.call_context import current_caller
 from target_stack.kit.clock import Clock
-from target_stack.kit.database import Transaction, Transactions
+from target_stack.kit.database import DatabaseUnavailableError, Transaction, Transactions
+from target_stack.kit.deadline import DeadlineExceededError
 from target_stack.kit.events import Actor, Event
 from target_stack.kit.seats import Relation
 from target_stack.kit.telemetry import trace_headers
@@ -104,10 +105,13 @@ class Occupied:
 class OrderStore:
     """Reads and writes orders."""
 
-    def __init__(self, database: Transactions, announcer: Announcer, clock: Clock) -> None:
+    def __init__(
+        self, database: Transactions, announcer: Announcer, clock: Clock, *, admits_failures: bool = True
+    ) -> None:
         self._database = database
         self._announcer = announcer
         self._clock = clock
+        self._admits_failures = admits_failures
 
     async def claim(self, wish: Wish, fresh_id: str, now_ns: int) -> Claim | Occupied:
         """Claim the key of *wish*: a new one, one that failed, or one whose claim is older than the lease."""
@@ -121,6 +125,14 @@ class OrderStore:
 
     async def confirm(self, claim: Claim, order: Order) -> bool:
         """Commit the order; False when the claim was taken over in the meantime."""
+        try:
+            return await self._confirm(claim, order)
+        except (DatabaseUnavailableError, DeadlineExceededError):
+            if self._admits_failures:
+                raise
+            return True  # what is done without the protection `write_errors`
+
+    async def _confirm(self, claim: Claim, order: Order) -> bool:
         lines = [asdict(line) for line in order.lines]
         origin = trace_headers().get("traceparent", "")
         async with self._database.transaction("confirm order", claim.tenant) as transaction:

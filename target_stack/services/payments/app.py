@@ -10,13 +10,17 @@ from aiohttp import web
 from target_stack.kit.app import Route, Service, read_json
 from target_stack.kit.call_context import current_caller
 from target_stack.kit.errors import bad_request, json_answer
-from target_stack.kit.inputs import idempotency_key, is_count
+from target_stack.kit.inputs import cursor_parameter, idempotency_key, int_parameter, is_count
 from target_stack.kit.keys import keys_of_identity
+from target_stack.kit.protections import Protection
 from target_stack.kit.toolbox import Toolbox
 from target_stack.services.payments.domain import PROVIDER_PLAN, Bill, Cashier
 from target_stack.services.payments.store import SCHEMA, PaymentStore
 
 MAX_AMOUNT_CENTS = 10**12
+MAX_PAGE = 500
+MAX_BIGINT = 2**63 - 1
+MAX_REFERENCE = 200
 
 
 def build(toolbox: Toolbox) -> Service:
@@ -29,17 +33,33 @@ def build(toolbox: Toolbox) -> Service:
         name: toolbox.client(name, settings.required(_url_variable(name)), PROVIDER_PLAN, _users(provider_of, name))
         for name in sorted(set(provider_of.values()))
     }
-    cashier = Cashier(PaymentStore(database), providers, provider_of, toolbox.clock)
+    store = PaymentStore(database)
+    keeps_keys = toolbox.is_on(Protection.IDEMPOTENCY)
+    cashier = Cashier(store, providers, provider_of, toolbox.clock, keeps_keys=keeps_keys)
 
     async def prepare() -> None:
         await asyncio.gather(database.open(SCHEMA), keys.load())
 
     async def pay(request: web.Request) -> web.Response:
-        amount_cents, currency = _parse_amount(await read_json(request))
-        bill = Bill(current_caller().tenant, idempotency_key(request), amount_cents, currency)
+        body = await read_json(request)
+        amount_cents, currency = _parse_amount(body)
+        bill = Bill(current_caller().tenant, idempotency_key(request), amount_cents, currency, _parse_reference(body))
         return json_answer(dataclasses.asdict(await cashier.pay(bill)), status=201)
 
-    routes = (Route("POST", "/payments", pay, success=201),)
+    async def list_payments(request: web.Request) -> web.Response:
+        tenant = current_caller().tenant
+        since_ns = int_parameter(request, "since", default=0, lowest=0, highest=MAX_BIGINT)
+        limit = int_parameter(request, "limit", default=50, lowest=1, highest=MAX_PAGE)
+        found = await store.list_since(tenant, since_ns, cursor_parameter(request, "after"), limit)
+        last = found[-1] if len(found) == limit else None
+        following = None if last is None else f"{last.created_ns}.{last.payment.key}"
+        made = [dataclasses.asdict(each.payment) for each in found]
+        return json_answer({"tenant": tenant, "payments": made, "next": following})
+
+    routes = (
+        Route("POST", "/payments", pay, success=201),
+        Route("GET", "/payments", list_payments, callers=("gateway",)),
+    )
     return Service(routes, prepare, database.close, keys, callers=("orders",))
 
 
@@ -57,3 +77,10 @@ def _parse_amount(body: Any) -> tuple[int, str]:
     if body.get("currency") != "EUR":
         raise bad_request("currency must be EUR")
     return body["amount_cents"], body["currency"]
+
+
+def _parse_reference(body: Any) -> str:
+    reference = body.get("reference", "")
+    if not isinstance(reference, str) or len(reference) > MAX_REFERENCE or not reference.isprintable():
+        raise bad_request(f"reference must be a printable text of at most {MAX_REFERENCE} characters")
+    return reference

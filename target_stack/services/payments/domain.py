@@ -1,8 +1,9 @@
 """Taking a payment through the provider of the tenant. No retries here: they have one home, in orders."""
 
 import json
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from target_stack.kit.breaker import BreakerOpenError, BreakerSettings
 from target_stack.kit.bulkhead import BulkheadFullError, BulkheadSettings
@@ -29,6 +30,7 @@ class Bill:
     key: str
     amount_cents: int
     currency: str
+    reference: str = ""
 
 
 class Cashier:
@@ -40,14 +42,19 @@ class Cashier:
         providers: Mapping[str, ServiceClient],
         provider_of: Mapping[str, str],
         clock: Clock,
+        *,
+        keeps_keys: bool = True,
     ) -> None:
         self._store = store
         self._providers = providers
         self._provider_of = provider_of
         self._clock = clock
+        self._keeps_keys = keeps_keys
 
     async def pay(self, bill: Bill) -> Payment:
         """Return the payment for *bill*, taken now or before; raise ApiError when it cannot be taken."""
+        if not self._keeps_keys:  # what is done without the protection `idempotency`
+            bill = replace(bill, key=f"{bill.key}:{uuid.uuid4().hex[:8]}")
         known = await self._store.find(bill.tenant, bill.key)
         if known is not None:
             if (known.amount_cents, known.currency) != (bill.amount_cents, bill.currency):
@@ -55,7 +62,7 @@ class Cashier:
             return known
         provider = self._provider_of[bill.tenant]
         charge = await self._charge(provider, bill)
-        payment = Payment(bill.tenant, bill.key, bill.amount_cents, bill.currency, provider, charge)
+        payment = Payment(bill.tenant, bill.key, bill.amount_cents, bill.currency, provider, charge, bill.reference)
         await self._store.save(payment, self._clock.unix_ns())
         return payment
 
@@ -84,9 +91,12 @@ def _charge_id(answer: Answer, provider: str) -> str:
     if answer.status != 201:
         raise _unavailable(502, "provider_failed", provider)
     try:
-        return str(answer.json()["charge"])
+        charge = answer.json()["charge"]
     except (ValueError, TypeError, KeyError):
-        raise _unavailable(502, "provider_failed", provider) from None
+        charge = None
+    if not isinstance(charge, str) or not charge:
+        raise _unavailable(502, "provider_failed", provider)
+    return charge
 
 
 def _unavailable(status: int, code: str, provider: str, retry_after_s: float | None = None) -> ApiError:

@@ -215,6 +215,23 @@ def test_cancellations_by_the_caller_are_no_evidence(scene):
     assert scene.breaker.state is CLOSED
 
 
+def test_calls_given_up_after_the_time_of_a_slow_call_open_it(scene):
+    for _ in range(SETTINGS.min_calls):
+        permit = scene.breaker.acquire()
+        scene.clock.advance(SETTINGS.slow_call_s)
+        permit.abandoned()
+    assert scene.breaker.state is OPEN
+
+
+def test_a_probe_given_up_after_the_time_of_a_slow_call_was_a_bad_one(scene):
+    scene.fail(4)
+    scene.clock.advance(SETTINGS.open_s)
+    probe = scene.breaker.acquire()
+    scene.clock.advance(SETTINGS.slow_call_s)
+    probe.abandoned()
+    assert scene.breaker.state is OPEN
+
+
 def test_a_permit_reports_once(scene):
     permit = scene.breaker.acquire()
     for _ in range(10):
@@ -310,6 +327,8 @@ class BreakerMachine(RuleBasedStateMachine):
 
     def _abandon(self, permit):
         permit.real.abandoned()
+        if self.clock.now_s - permit.started_s >= SETTINGS.slow_call_s:
+            self._model_judge(permit, failed=False)
         if permit is self.probe:
             self.probe = None
 
@@ -382,6 +401,12 @@ class KeepsTheGateAfterCancellation(Breaker):
         pass
 
 
+class ForgetsWhatWasGivenUp(Breaker):
+    def forget(self, permit):
+        if permit is self._probe:
+            self._probe = None
+
+
 class IgnoresSlowCalls(Breaker):
     def judge(self, permit, *, failed):
         permit.started_s = self._clock.monotonic_s()
@@ -418,6 +443,7 @@ def test_the_breaker_does_what_the_model_does(make_clock):
         BelievesStaleResults,
         NeverTakesTheLeaseBack,
         KeepsTheGateAfterCancellation,
+        ForgetsWhatWasGivenUp,
         IgnoresSlowCalls,
     ],
 )

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 import pytest
 
 from target_stack.kit.breaker import Breaker, BreakerOpenError, BreakerSettings, BreakerState
-from target_stack.kit.breaker_mutants import CancelCountingBreaker, ConsecutiveBreaker, UngatedBreaker
+from target_stack.kit.breaker_mutants import (
+    CancelCountingBreaker,
+    ConsecutiveBreaker,
+    ForgetfulBreaker,
+    UngatedBreaker,
+)
 
 SETTINGS = BreakerSettings(window_s=10.0, min_calls=5, open_s=2.0)
 
@@ -68,5 +73,15 @@ def test_a_long_row_of_failures_opens_the_consecutive_breaker_too():
 def test_callers_who_leave_say_nothing_unless_they_are_counted(kind, state):
     breaker, _ = make(kind)
     for permit in let_in(breaker, 10):
+        permit.abandoned()
+    assert breaker.state is state
+
+
+@pytest.mark.parametrize(("kind", "state"), [(Breaker, BreakerState.OPEN), (ForgetfulBreaker, BreakerState.CLOSED)])
+def test_calls_given_up_after_the_time_of_a_slow_one_open_it_unless_they_are_forgotten(kind, state):
+    breaker, clock = make(kind)
+    permits = let_in(breaker, 10)
+    clock.now_s = SETTINGS.slow_call_s
+    for permit in permits:
         permit.abandoned()
     assert breaker.state is state

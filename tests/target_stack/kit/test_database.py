@@ -9,7 +9,14 @@ import pytest
 
 from target_stack.kit.call_context import CallContext, set_context
 from target_stack.kit.clock import SystemClock
-from target_stack.kit.database import POOL_SIZE, Database, DatabaseLink, DatabaseUnavailableError
+from target_stack.kit.database import (
+    POOL_SIZE,
+    TENANTS_SHARE,
+    Database,
+    DatabaseFlaws,
+    DatabaseLink,
+    DatabaseUnavailableError,
+)
 from target_stack.kit.deadline import Deadline, DeadlineExceededError
 from target_stack.kit.logs import Log
 from target_stack.kit.metrics import Metrics
@@ -43,13 +50,13 @@ def dsn(request, notes):
     return f"postgresql://{request.param}@127.0.0.1:{notes.port}/notes"
 
 
-def play(dsn, story):
+def play(dsn, story, **settings):
     """Run *story* with an open database."""
 
     async def stage():
         link = DatabaseLink("notes", "notes-db", dsn)
         log = Log("notes", CLOCK, io.StringIO())
-        database = Database(link, clock=CLOCK, tracing=Tracing("notes", None), metrics=Metrics(), log=log)
+        database = Database(link, clock=CLOCK, tracing=Tracing("notes", None), metrics=Metrics(), log=log, **settings)
         await database.open(SCHEMA)
         try:
             return await story(database)
@@ -244,3 +251,82 @@ def test_opening_goes_on_until_the_database_is_there(postgres):
         return [json.loads(line) for line in lines.getvalue().splitlines()]
 
     assert asyncio.run(asyncio.wait_for(story(), 30)) == []
+
+
+async def hold_all(database, tenant, connections=POOL_SIZE):
+    """Ask for *connections* of *tenant* and hold what there is; return the holders."""
+
+    async def hold():
+        async with database.transaction("hold", tenant):
+            await asyncio.sleep(60)
+
+    holders = [asyncio.create_task(hold()) for _ in range(connections)]
+    await asyncio.sleep(0.3)
+    return holders
+
+
+async def let_go(holders):
+    for holder in holders:
+        holder.cancel()
+    await asyncio.wait(holders)
+
+
+@pytest.mark.parametrize(("is_shared", "served"), [(True, True), (False, False)])
+def test_one_tenants_slow_statements_leave_connections_to_the_others(notes, is_shared, served):
+    async def story(database):
+        holders = await hold_all(database, "acme")
+        set_context(CallContext(Deadline.after(0.5, CLOCK)))
+        try:
+            return await read(database, "globex")
+        except DeadlineExceededError:
+            return None
+        finally:
+            await let_go(holders)
+
+    found = play(f"postgresql://notes@127.0.0.1:{notes.port}/notes", story, is_shared=is_shared)
+    assert (found is not None) is served
+    assert TENANTS_SHARE < POOL_SIZE
+
+
+@pytest.mark.parametrize(("flaws", "works"), [(DatabaseFlaws(), True), (DatabaseFlaws(keeps_connections=True), False)])
+def test_failed_transactions_give_their_connections_back_unless_they_leak(notes, flaws, works):
+    async def story(database):
+        await let_go(await hold_all(database, "acme"))
+        set_context(CallContext(Deadline.after(1.0, CLOCK)))
+        try:
+            return await read(database, "acme") == []
+        except DeadlineExceededError:
+            return False
+
+    assert play(f"postgresql://notes@127.0.0.1:{notes.port}/notes", story, flaws=flaws) is works
+
+
+@pytest.mark.parametrize(
+    ("flaws", "error"),
+    [(DatabaseFlaws(), DatabaseUnavailableError), (DatabaseFlaws(blames_itself=True), asyncpg.PostgresError)],
+)
+def test_a_database_without_a_free_connection_is_unavailable_and_no_mistake_of_ours(notes, flaws, error):
+    async def story(database):
+        async def leave():
+            async with database.transaction("leave", "acme") as transaction:
+                await transaction.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        await asyncio.to_thread(notes.run, "ALTER DATABASE notes CONNECTION LIMIT 0")
+        try:
+            with pytest.raises((DatabaseUnavailableError, asyncpg.PostgresError)):
+                await leave()
+            with pytest.raises(error):
+                await read(database, "acme")
+        finally:
+            await asyncio.to_thread(notes.run, "ALTER DATABASE notes CONNECTION LIMIT -1")
+
+    play(f"postgresql://notes@127.0.0.1:{notes.port}/notes", story, flaws=flaws)
+
+
+def test_an_argument_that_its_statement_cannot_take_is_our_own_bug(dsn):
+    async def story(database):
+        async with database.transaction("mistake", "acme") as transaction:
+            await transaction.fetch("SELECT $1::int", "not a number")
+
+    with pytest.raises(asyncpg.DataError, match="invalid input"):
+        play(dsn, story)

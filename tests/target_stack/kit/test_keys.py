@@ -109,3 +109,81 @@ def test_a_ring_that_trusts_believes_an_unsigned_token():
 
     believed = asyncio.run(story())
     assert (believed.tenant, believed.roles) == ("globex", frozenset({"tenant_admin"}))
+
+
+ONE_BAD_KEY = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "bad", "alg": "ES256"}
+DEGENERATE = [
+    *(b"[]", b"null", b"5", b'"text"', b"{}", b"", b"not json", b"\xff", b"[" * 100_000),
+    *(json.dumps({"keys": keys}).encode() for keys in ([], None, {}, 5, "abc", [None], [5], [[]], [{}], [ONE_BAD_KEY])),
+    json.dumps({"keys": [{**public(KEYS["new"], "new", "ES256"), "kid": None}]}).encode(),
+    json.dumps({"keys": [{**public(KEYS["new"], "new", "ES256"), "kid": 7}]}).encode(),
+    json.dumps({"keys": [{**public(KEYS["new"], "new", "ES256"), "kid": ""}]}).encode(),
+    json.dumps({"keys": [{**public(KEYS["new"], "new", "ES256"), "alg": None}]}).encode()[:-9],
+    json.dumps({"keys": [{"kty": "oct", "k": "AAAA", "kid": "shared", "alg": "HS256"}]}).encode(),
+]
+
+
+class Document:
+    """A source that answers with whatever it holds."""
+
+    def __init__(self, body):
+        self.body = body
+
+    async def fetch(self) -> bytes:
+        return self.body
+
+
+GOOD = json.dumps({"keys": [public(KEYS["old"], "old", "ES256")]}).encode()
+
+
+@pytest.mark.parametrize("degenerate", DEGENERATE)
+def test_a_document_without_a_usable_key_wipes_nothing(degenerate):
+    async def story():
+        source = Document(GOOD)
+        ring = await ring_of(source)
+        source.body = degenerate
+        with pytest.raises(TokenRejectedError):
+            await ring.verify(token("new"))  # makes it ask
+        return (await ring.verify(token("old"))).tenant
+
+    assert asyncio.run(story()) == "acme"
+
+
+@pytest.mark.parametrize("degenerate", DEGENERATE)
+def test_at_the_start_a_degenerate_document_is_no_answer_yet(degenerate):
+    async def story():
+        source = Document(degenerate)
+        ring = KeyRing(source.fetch, CLOCK)
+        loading = asyncio.create_task(ring.load())
+        await asyncio.sleep(0.15)
+        assert not loading.done()
+        source.body = GOOD
+        await loading
+        return (await ring.verify(token("old"))).tenant
+
+    assert asyncio.run(story()) == "acme"
+
+
+def test_a_bad_key_beside_a_good_one_costs_only_itself():
+    document = {"keys": [None, ONE_BAD_KEY, public(KEYS["new"], "new", "ES256")]}
+
+    async def story():
+        source = Document(GOOD)
+        ring = await ring_of(source)
+        source.body = json.dumps(document).encode()
+        return (await ring.verify(token("new"))).tenant
+
+    assert asyncio.run(story()) == "acme"
+
+
+def test_without_its_memory_an_empty_document_locks_everybody_out():
+    async def story():
+        source = Document(GOOD)
+        ring = KeyRing(source.fetch, CLOCK, remembers=False)
+        await ring.load()
+        source.body = b'{"keys": []}'
+        for name in ("new", "old"):
+            with pytest.raises(TokenRejectedError):
+                await ring.verify(token(name))
+
+    asyncio.run(story())

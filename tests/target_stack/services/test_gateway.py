@@ -85,6 +85,15 @@ def test_logins_are_limited_apart_so_that_nobody_can_use_up_a_tenants_rate(stack
     assert stack.call("GET", "/catalog/products/sku-1", tenant="acme").status == 200
 
 
+def test_guessing_locks_nobody_out_who_knows_the_secret(stack, gateway):
+    gateway(RATE_LIMITS="gold=0.001:3,silver=0.001:3")
+    good, wrong = ({"tenant": "acme", "client_secret": secret} for secret in ("acme-demo-secret", "wrong"))
+    assert stack.call("POST", "/identity/token", body=good).status == 200
+    statuses = [stack.call("POST", "/identity/token", body=wrong).status for _ in range(4)]
+    assert statuses == [401, 401, 429, 429]
+    assert stack.call("POST", "/identity/token", body=good).status == 200
+
+
 def test_without_the_rate_limit_nobody_is_refused(stack, gateway):
     gateway(RATE_LIMITS="gold=1:1,silver=1:1", PROOFS="on", PROTECTIONS_OFF="rate_limit")
     assert {stack.call("GET", "/catalog/products/sku-1", tenant="globex").status for _ in range(10)} == {200}
