@@ -101,10 +101,3 @@ def allowed_share(measure: str, bound: Bound) -> float:
     if measure == "errors":
         return bound.limit if bound.is_upper else 1 - bound.limit
     return round(1 - QUANTILES[measure] if bound.is_upper else QUANTILES[measure], 9)
-
-
-def holds_always(plan: Plan, flow: str, measure: str, bound: Bound) -> bool:
-    """Say whether *bound* holds whatever happens: all may fail, or take as long as the client waits."""
-    if measure == "errors":
-        return allowed_share(measure, bound) >= 1
-    return bound.is_upper and bound.limit >= plan.target.flows[flow].timeout * 1000
