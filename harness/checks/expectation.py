@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import ceil
 
 from harness.checks.under_fault import ALONE, harm_of
-from harness.model.files.scenario import Phase
 from harness.model.files.units import Bound
 from harness.model.run.plan import Plan
 from harness.model.run.promises import allowed_share, levels_of, promised
@@ -63,6 +62,7 @@ def _expected(
     plan: Plan, tenant: str, flow: str, measure: str, bound: Bound, since: str, seconds: float, harm: float
 ) -> Expected:
     steps, rate = len(plan.target.flows[flow].steps), plan.scenario.load[tenant][flow]
+    arrivals = rate * seconds + _surged(plan, tenant, rate)
     needed = rows_to_notice(0, harm)
     return Expected(
         tenant=tenant,
@@ -70,13 +70,22 @@ def _expected(
         measure=measure,
         bound=bound,
         since=since,
-        requests=rate * steps * seconds,
+        requests=arrivals * steps,
         needed=needed,
-        arrivals=rate * seconds,
+        arrivals=arrivals,
         needed_arrivals=ceil(needed / steps),
         harm=harm,
         constant=plan.scenario.arrivals == "constant",
     )
+
+
+def _surged(plan: Plan, tenant: str, rate: float) -> float:
+    """Return how many arrivals the surges of the fault phase add (a lull takes some away)."""
+    added = 0.0
+    for number, fault in enumerate(plan.scenario.faults):
+        if fault.surge and fault.surge.tenant == tenant:
+            added += sum((end - begin) * (fault.surge.times - 1) * rate for begin, end in plan.fault_windows_s(number))
+    return added
 
 
 def in_words(plan: Plan) -> list[str]:
@@ -89,13 +98,14 @@ def in_words(plan: Plan) -> list[str]:
         thin = [e for e in mine if not e.is_enough]
         lines.append(f"false if  {tenant:<10} {flow} misses one of: {bounds}; {_rests_on(thin or mine)}")
         if thin:
-            lines.append(f"TOO FEW   {tenant:<10} {flow}: raise its load, make the phases longer, or state a leak level")
+            lines.append(
+                f"TOO FEW   {tenant:<10} {flow}: raise its load, make the phases longer, or state a leak level"
+            )
     return lines
 
 
 def _rests_on(demands: list[Expected]) -> str:
     hardest = min(demands, key=lambda e: e.requests / e.needed)
-    return (
-        f"about {hardest.requests:,.0f} requests ({hardest.since}), "
-        f"{hardest.needed} show {hardest.harm * 100:.3g}% of {'errors' if hardest.measure == 'errors' else 'slow answers'}"
-    )
+    what = "errors" if hardest.measure == "errors" else "slow answers"
+    seen = f"{hardest.needed} show {hardest.harm * 100:.3g}% of {what}"
+    return f"about {hardest.requests:,.0f} requests ({hardest.since}), {seen}"

@@ -53,9 +53,10 @@ def judge_under_fault(judging: Judging) -> Finding:
     found = judge_window(judging, window)
     if found.status is not Status.FAIL and not judging.own and (burst := _while_it_was_there(judging, found)):
         return burst
-    if found.status is not Status.PASS or judging.allowed >= 1:
+    after = facts.phase(Phase.RECOVERY)
+    if found.status is not Status.PASS or judging.allowed >= 1 or facts.seen_until_ns < after.end_ns:
         return found
-    return _unless_missed(judging, found, (window, facts.phase(Phase.RECOVERY)))
+    return _unless_missed(judging, found, (window, after))
 
 
 def judge_window(judging: Judging, window: Window) -> Finding:

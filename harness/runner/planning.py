@@ -49,7 +49,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
 
 def load_runnable_target(path: Path) -> Target:
     """Read a target that a driver of this version can run; UsageError with its position where none can."""
-    target = load_target(path)
+    target = load_sound_target(path)
     if why := why_unavailable(target.deployment):
         raise read_yaml(path).error(("deployment",), why)
     return target

@@ -1,6 +1,7 @@
 """What a sample would have shown: the harm that so few bad ones among so many exclude, and runs that are no chance."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,14 @@ def would_notice(bad: int, rows: int, harm: float) -> bool:
     return harm >= 1 or at_least(bad + 1, rows, harm) >= FOUND
 
 
+@lru_cache(maxsize=1024)
 def rows_to_notice(bad: int, harm: float) -> int:
     """Return how many rows, *bad* of them, would exclude *harm*: 59 clean ones for 5 %."""
     if harm >= 1:
         return bad + 1
-    low, high = bad + 1, _MOST
+    low = high = bad + 1
+    while high < _MOST and not would_notice(bad, high, harm):
+        low, high = high, 2 * high
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if would_notice(bad, middle, harm) else (middle + 1, high)
