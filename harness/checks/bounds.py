@@ -13,15 +13,18 @@ from harness.evidence.ids import hex_of
 from harness.evidence.requests import OUTCOMES, Bools, Floats, Pair, RequestLog, Requests
 from harness.model.files.units import Bound
 from harness.model.result.finding import Cause, Evidence, Finding, Status, Window
-from harness.model.run.clock import NS_PER_S
+from harness.model.result.finding import Measured as Value
+from harness.model.run.clock import NS_PER_MS, NS_PER_S
+from harness.model.run.promises import QUANTILES, allowed_share, objective_of
 from harness.recording.columns import Outcome
+from harness.statistics.binomial import share_interval
 from harness.statistics.blocks import ShareInBlocks
 from harness.statistics.shares import FEWEST, Answer, Decision, decide, smallest_sample
 
-QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 FEWEST_FOR_A_SHARE = 20
 STATUS = {Answer.WITHIN: Status.PASS, Answer.BEYOND: Status.FAIL, Answer.OPEN: Status.UNKNOWN}
 _MOST_EVIDENCE = 5
+_EARLY_NS = 50 * NS_PER_MS  # no timer fires that early
 _FEWEST_BLOCKS = 12
 _COMPARE: Mapping[str, Callable[..., Any]] = {
     "<": np.less,
@@ -41,6 +44,8 @@ class Measured:
     bad: int
     decision: Decision
     worst: Requests  # those outside the bound, the worst first
+    name: str = ""  # "errors", "p95"
+    number: Value | None = None
 
     @property
     def status(self) -> Status:
@@ -50,20 +55,34 @@ class Measured:
 
 def measure(requests: Requests, name: str, bound: Bound, window: Window, *, seed: int) -> Measured:
     """Judge *requests* of *window* by a share ("errors") or a quantile of the latency ("p95")."""
+    rows, bad = counted(requests, name, bound)
     if name == "errors":
-        return measure_share(requests, ~requests.ended(Outcome.OK), bound, window, seed=seed)
-    with_latency = requests.only(requests.answered)
-    latency_ms, quantile = with_latency.latency_ms, QUANTILES[name]
+        return replace(measure_share(rows, bad, bound, window, seed=seed), name=name)
+    latency_ms, quantile = rows.latency_ms, QUANTILES[name]
     value_ms = ranked(latency_ms, quantile)
-    bad = ~_COMPARE[bound.op](latency_ms, bound.limit)
-    allowed = round(1 - quantile if bound.is_upper else quantile, 9)
+    allowed = allowed_share(name, bound)
     minimum = smallest_sample(1 - quantile)
     inside = len(latency_ms) > 0 and bound.holds(value_ms)
-    counted = _in_blocks(with_latency, bad, window)
-    decision = decide(counted, allowed, inside=inside, minimum=minimum, seed=seed)
-    return Measured(
-        show(bound, value_ms), len(latency_ms), int(bad.sum()), decision, _worst(with_latency, bad, latency_ms)
-    )
+    decision = decide(_in_blocks(rows, bad, window), allowed, inside=inside, minimum=minimum, seed=seed)
+    number = Value.of(value_ms, "ms", *_quantile_interval_ms(latency_ms, quantile))
+    shown, worst = show(bound, value_ms), _worst(rows, bad, latency_ms)
+    return Measured(shown, len(latency_ms), int(bad.sum()), decision, worst, name, number)
+
+
+def counted(requests: Requests, name: str, bound: Bound) -> tuple[Requests, Bools]:
+    """Return the requests that a measure counts, and which of them are bad: not ok, or outside the bound."""
+    if name == "errors":
+        return requests, ~requests.ended(Outcome.OK)
+    rows = requests.only(requests.answered & ~broken(requests))
+    return rows, ~_COMPARE[bound.op](rows.latency_ms, bound.limit)
+
+
+def broken(requests: Requests) -> Bools:
+    """Say which rows contradict themselves: ended before they were due or sent, or sent before they were due."""
+    early_ns = requests.due_ns - requests.start_ns
+    contradicts = (requests.end_ns < requests.due_ns) | (requests.end_ns < requests.start_ns) | (early_ns > _EARLY_NS)
+    mask: Bools = contradicts & ~requests.ended(Outcome.DROPPED)
+    return mask
 
 
 def measure_share(requests: Requests, hit: Bools, bound: Bound, window: Window, *, seed: int) -> Measured:
@@ -71,9 +90,23 @@ def measure_share(requests: Requests, hit: Bools, bound: Bound, window: Window, 
     rows = len(requests)
     share = float(hit.mean()) if rows else float("nan")
     bad, allowed = (hit, bound.limit) if bound.is_upper else (~hit, 1 - bound.limit)
-    counted = _in_blocks(requests, bad, window)
-    decision = decide(counted, allowed, inside=bound.holds(share), minimum=FEWEST_FOR_A_SHARE, seed=seed)
-    return Measured(show(bound, share), rows, int(bad.sum()), decision, _worst(requests, bad, requests.latency_ms))
+    decision = decide(
+        _in_blocks(requests, bad, window), allowed, inside=bound.holds(share), minimum=FEWEST_FOR_A_SHARE, seed=seed
+    )
+    between = share_interval(int(hit.sum()), rows)
+    number = Value.of(share, bound.unit, between.low, between.high)
+    worst = _worst(requests, bad, requests.latency_ms)
+    return Measured(show(bound, share), rows, int(bad.sum()), decision, worst, number=number)
+
+
+def _quantile_interval_ms(latency_ms: Floats, quantile: float) -> tuple[float | None, float | None]:
+    """Return the observed values between which the quantile lies at 95 %, by the ranks that the binomial allows."""
+    rows = len(latency_ms)
+    if not rows:
+        return None, None
+    half = 1.96 * (rows * quantile * (1 - quantile)) ** 0.5
+    low, high = (min(max(rows * quantile + side * half, 0.5), rows) / rows for side in (-1, 1))
+    return ranked(latency_ms, low), ranked(latency_ms, high)
 
 
 def ranked(values: Floats, quantile: float) -> float:
@@ -142,6 +175,9 @@ def finding_of(facts: Facts, subject: str, measured: Measured, bound: Bound, win
         cause=Cause.TOO_FEW_SAMPLES if measured.status is Status.UNKNOWN else None,
         reason=_reason(measured),
         evidence=evidence(facts, measured.worst) if measured.status is not Status.PASS else (),
+        measure=measured.name,
+        measured=measured.number,
+        limit=bound,
     )
 
 
@@ -196,9 +232,8 @@ def _block_ns(window: Window) -> int:
 
 
 def objectives_of(facts: Facts) -> BoundsOf:
-    """Return what the target promises each pair; nothing where it has no objective."""
-    promised = facts.plan.target.objectives
-    return lambda pair: promised[pair.flow].measures() if pair.flow in promised else {}
+    """Return what the target promises each pair outside the fault; errors always have a bound."""
+    return lambda pair: objective_of(facts.plan, pair.flow)
 
 
 def worst_of(findings: Sequence[Finding]) -> Finding:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.checks.answers import answers
+from harness.checks.blast_radius import blast_radius, objective
 from harness.checks.breaker import breaker
 from harness.checks.bulkhead import bulkhead
 from harness.checks.coupling import coupling
@@ -16,7 +17,7 @@ from harness.checks.integrity import integrity
 from harness.checks.isolation import isolation
 from harness.checks.load import generator_kept_up, load_delivered
 from harness.checks.metric import metric
-from harness.checks.objective import blast_radius, objective, steady_after
+from harness.checks.objective import steady_after
 from harness.checks.recovery import recovery
 from harness.checks.refusals import refusals
 from harness.checks.retries import retries

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checks.catalogue import ASKED, BUILT_IN, CheckKind
-from harness.checks.precedence import Judged, conclude, unproven
+from harness.checks.precedence import Judged, conclude, no_test, unproven
 from harness.checks.standing import Standing, settled
 from harness.checks.tampered import distrusted
 from harness.evidence.facts import Facts, UndecidableError
 from harness.model.base import Spec
 from harness.model.errors import DamagedRecordingError
+from harness.model.files.falsifiable import why_it_cannot_fail
 from harness.model.files.scenario import Severity
 from harness.model.files.target import ends_of
 from harness.model.result.finding import Cause, Finding, How, Status, Verdict
@@ -46,6 +47,8 @@ def _judged(recording: Recording) -> Verdict:
     if how is not How.COMPLETED:
         judged = [_unless_cut_short(facts, j) for j in judged]
     conclusion = conclude(judged, how, recording.manifest.cause if recording.manifest.how else KILLED)
+    if conclusion.status is Status.PASS and (why := why_it_cannot_fail(facts.plan.scenario, facts.plan.target)):
+        conclusion = no_test(why[0][1])
     if conclusion.status is Status.PASS and facts.plan.without:
         conclusion = unproven(facts.plan.without)
     return Verdict(

@@ -133,3 +133,8 @@ def unproven(without: Sequence[str]) -> Conclusion:
     """A claim that holds without its protection does not show that the protection is needed."""
     names = ", ".join(without)
     return Conclusion(Status.UNKNOWN, Cause.UNPROVEN, f"The claim held without {names}: this run does not need it.")
+
+
+def no_test(why: str) -> Conclusion:
+    """What could not fail did not pass."""
+    return Conclusion(Status.UNKNOWN, Cause.NOTHING_JUDGED, f"Nothing was put to the test: {why}.")

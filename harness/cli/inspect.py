@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.checks.expectation import in_words
 from harness.cli.conclude import conclude, tell_of_unknown_keys
 from harness.cli.errors import show_note
 from harness.cli.exit_codes import EPILOG
@@ -75,6 +76,7 @@ def _describe(plan: Plan) -> str:
         *(f"fault     {fault.place}: {fault_text(fault)}{_times(fault)}" for fault in scenario.faults),
         *(f"may hurt  {tenant:<10} {', '.join(flows)}" for tenant, flows in scenario.blast_radius.items()),
         *(f"check     {entry.id}" for entry in scenario.checks),
+        *in_words(plan),
         *(f"proves    {', '.join(p)} (without: {c} fails)" for c, p in scenario.proofs),
         *(f"WITHOUT   {name}" for name in plan.without),
     ]

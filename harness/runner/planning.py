@@ -9,9 +9,10 @@ from harness.faults.kinds.catalogue import needs_of, why_missing
 from harness.faults.plugins import load_plugins
 from harness.load.placeholders import check_placeholders
 from harness.model.errors import UsageError
-from harness.model.files.scenario import Phase, Phases, Scenario, load_scenario, read_scenario_head
+from harness.model.files.loading import load_sound_scenario, load_sound_target
+from harness.model.files.scenario import Phase, Phases, Scenario, read_scenario_head
 from harness.model.files.source import did_you_mean, read_yaml
-from harness.model.files.target import Target, load_target
+from harness.model.files.target import Target
 from harness.model.run.capabilities import refusal
 from harness.model.run.plan import Plan
 from harness.runner.library import find_scenario, sample_target
@@ -30,7 +31,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     head = read_scenario_head(path)
     resolved = load_runnable_target(target_path(path, head, target))
     check_placeholders(resolved)
-    scenario = load_scenario(path, resolved)
+    scenario = load_sound_scenario(path, resolved)
     phases = _phases(scenario, quick=quick)
     _check_faults_fit(path, scenario, phases)
     _check_capabilities(path, scenario, kind_of(resolved))
@@ -48,7 +49,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
 
 def load_runnable_target(path: Path) -> Target:
     """Read a target that a driver of this version can run; UsageError with its position where none can."""
-    target = load_target(path)
+    target = load_sound_target(path)
     if why := why_unavailable(target.deployment):
         raise read_yaml(path).error(("deployment",), why)
     return target

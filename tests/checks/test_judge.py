@@ -50,7 +50,8 @@ def test_the_same_recording_always_gets_the_same_verdict(new_run):
 
 
 def test_findings_are_called_as_the_scenario_calls_the_check_and_weigh_as_it_says(new_run):
-    written = hang_uncontained(new_run({**BREAKER, "name": "opens in time", "severity": "warning"}))
+    checks = ({**BREAKER, "name": "opens in time", "severity": "warning"}, {"recovery": {"within": "8s"}})
+    written = hang_uncontained(new_run(*checks))
     verdict = judge(written.read())
     assert [f.severity.value for f in verdict.findings if f.check == "opens in time"] == ["warning"]
     assert verdict.status is Status.PASS
@@ -91,9 +92,42 @@ def test_an_asked_for_check_that_finds_nothing_is_not_a_pass(new_run):
     assert head(recording) == (Status.UNKNOWN, Cause.NOTHING_JUDGED, ExitCode.UNKNOWN)
 
 
-def test_without_any_objective_and_any_check_nothing_was_judged(new_run):
+def test_without_any_objective_and_any_check_the_defaults_are_judged(new_run):
     recording = hang_contained(new_run(target={"objectives": {}}, blast_radius={})).read()
-    assert head(recording) == (Status.UNKNOWN, Cause.NOTHING_JUDGED, ExitCode.UNKNOWN)
+    assert head(recording) == (Status.FAIL, None, ExitCode.BROKEN)
+
+
+ANYTHING_GOES = {t: {f: {"errors": "<= 100%"} for f in ("browse", "checkout")} for t in ("acme", "globex")}
+CANNOT_FAIL = {
+    "everybody may be hurt": ((), {"blast_radius": ANYTHING_GOES}),
+    "only warnings": (({**BREAKER, "severity": "warning"},), {}),
+    "a bound that always holds": (({"objective": {"flow": "browse", "errors": "<= 100%"}},), {}),
+    "slower than the client waits": (({"objective": {"flow": "browse", "p95": "< 5s"}},), {}),
+    "a tenant whose load is empty": (
+        ({"recovery": {"within": "8s"}},),
+        {"load": {"acme": {"browse": 6, "checkout": 4}, "globex": {}}},
+    ),
+}
+
+
+@pytest.mark.parametrize("why", list(CANNOT_FAIL))
+def test_a_stored_run_whose_plan_cannot_fail_never_passes(new_run, why):
+    checks, scenario = CANNOT_FAIL[why]
+    verdict = judge(hang_contained(new_run(*checks, **scenario)).read())
+    assert (verdict.status, verdict.cause) == (Status.UNKNOWN, Cause.NOTHING_JUDGED)
+    assert verdict.summary.startswith("Nothing was put to the test: ")
+
+
+UNLOADED = {
+    "a victim": {"blast_radius": {"initech": {"browse": {"errors": "<= 5%"}}}},
+    "the fault's tenant": {"faults": [{"link": LINK, "latency": "10s", "scope": {"tenant": "initech"}}]},
+}
+
+
+@pytest.mark.parametrize("who", list(UNLOADED))
+def test_a_claim_about_somebody_without_load_never_passes(new_run, who):
+    recording = all_is_well(new_run({"recovery": {"within": "8s"}}, **UNLOADED[who])).read()
+    assert judge(recording).status is Status.UNKNOWN
 
 
 def test_a_check_that_raises_is_a_finding_and_the_others_go_on(new_run, monkeypatch):

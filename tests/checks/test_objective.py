@@ -1,10 +1,9 @@
 import pytest
 
-from harness.model.files.scenario import Severity
 from harness.model.result.finding import Cause, Status
 from harness.model.run.events import Kind
 from harness.recording.columns import Outcome
-from tests.checks.stories import ACME_CHECKOUT, all_is_well, found, told
+from tests.checks.stories import all_is_well, found, told
 from tests.recordings import Stretch
 
 BROWSE = {"objective": {"flow": "browse", "errors": "< 0.5%", "p95": "< 250ms"}}
@@ -78,85 +77,29 @@ def test_a_lost_connection_is_an_error_without_a_latency(new_run):
     assert (errors.status, p95.status, p95.samples) == (Status.FAIL, Status.UNKNOWN, 0)
 
 
-@pytest.mark.parametrize(("bad", "status"), [(0, Status.PASS), (1, Status.UNKNOWN), (6, Status.FAIL)])
-def test_few_requests_are_decided_where_they_can_be(new_run, bad, status):
+@pytest.mark.parametrize(("bad", "status"), [(0, Status.UNKNOWN), (1, Status.UNKNOWN), (6, Status.FAIL)])
+def test_few_requests_never_pass_and_fail_where_it_is_clear(new_run, bad, status):
     written = all_is_well(new_run(BROWSE), but=[GLOBEX])
     for number in range(8):
         written.request("globex", "browse", 13 + number / 2, latency_ms=900 if number < bad else 20)
     assert found(written.read(), "objective")[3].status is status
 
 
-def test_a_pair_with_hardly_any_requests_borrows_those_of_its_neighbours(new_run):
+def test_what_a_thin_pair_could_hide_is_said_with_how_many_would_do(new_run):
+    written = all_is_well(new_run(BROWSE), but=[GLOBEX])
+    written.requests("globex", "browse", 12, 22, rate=2)
+    errors = found(written.read(), "objective")[2]
+    assert (errors.status, errors.cause, errors.samples) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES, 20)
+    assert errors.reason.startswith("20 requests in 10s under the fault (0 bad) would miss 10% of errors; about 29")
+
+
+def test_nobody_borrows_requests_to_be_unharmed(new_run):
     written = all_is_well(new_run(BROWSE), but=[GLOBEX])
     written.requests("globex", "browse", 12, 22, rate=0.3)
-    finding = found(written.read(), "objective")[3]
-    assert (finding.status, finding.samples) == (Status.PASS, 63)
-    assert finding.reason.startswith("Only 3 requests of its own")
-
-
-def test_it_borrows_nothing_if_one_of_its_own_is_bad(new_run):
-    written = all_is_well(new_run(BROWSE), but=[GLOBEX])
-    written.requests("globex", "browse", 12, 22, rate=0.3, latency_ms=900)
-    finding = found(written.read(), "objective")[3]
-    assert (finding.status, finding.samples) == (Status.UNKNOWN, 3)
+    assert [(f.status, f.samples) for f in found(written.read(), "objective")[2:]] == [(Status.UNKNOWN, 3)] * 2
 
 
 # -- blast radius ------------------------------------------------------------------------------------------------------
-
-
-def test_victims_are_judged_by_the_scenario_and_bystanders_by_the_target(new_run):
-    written = all_is_well(new_run(blast_radius={"acme": {"checkout": {"p95": "< 2s"}}}), but=[ACME_CHECKOUT])
-    written.requests("acme", "checkout", 12, 22, rate=4, status=504, latency_ms=1500)
-    assert told(written.read(), "blast_radius") == [
-        ("acme checkout p95", "pass", "1500 ms"),
-        ("acme browse errors", "pass", "0%"),
-        ("acme browse p95", "pass", "20 ms"),
-        ("globex browse errors", "pass", "0%"),
-        ("globex browse p95", "pass", "20 ms"),
-        ("globex checkout errors", "pass", "0%"),
-        ("globex checkout p95", "pass", "100 ms"),
-    ]
-
-
-def test_a_victim_hurt_more_than_allowed_fails(new_run):
-    written = all_is_well(new_run(blast_radius={"acme": {"checkout": {"p95": "< 2s"}}}), but=[ACME_CHECKOUT])
-    written.requests("acme", "checkout", 12, 22, rate=4, latency_ms=2500)
-    assert told(written.read(), "blast_radius")[0] == ("acme checkout p95", "fail", "2500 ms")
-
-
-def test_a_bystander_out_of_its_objective_fails(new_run):
-    recording = hurt_globex(new_run(), latency_ms=400).read()
-    failed = [f for f in found(recording, "blast_radius") if f.status is Status.FAIL]
-    assert [(f.subject, f.severity) for f in failed] == [
-        ("globex browse p95", Severity.CRITICAL),
-        ("globex browse p95 against its baseline", Severity.WARNING),
-    ]
-
-
-def test_a_bystander_that_is_clearly_slower_within_its_objective_is_a_warning(new_run):
-    recording = hurt_globex(new_run(), latency_ms=80).read()
-    (warning,) = [f for f in found(recording, "blast_radius") if f.status is not Status.PASS]
-    assert (warning.severity, warning.subject) == (Severity.WARNING, "globex browse p95 against its baseline")
-    assert warning.value.startswith("80 ms, before 20 ms")
-
-
-@pytest.mark.parametrize("latency_ms", [29, 39])
-def test_a_little_slower_is_no_warning(new_run, latency_ms):
-    recording = hurt_globex(new_run(), latency_ms=latency_ms).read()
-    assert all(f.status is Status.PASS for f in found(recording, "blast_radius"))
-
-
-@pytest.mark.parametrize(("slow", "status"), [(1, Status.PASS), (3, Status.UNKNOWN), (6, Status.FAIL)])
-def test_a_p99_bound_of_a_victim_is_decided_with_fewer_than_a_hundred_requests(new_run, slow, status):
-    scenario = {"acme": {"checkout": {"p99": "< 1900ms"}}}
-    phases = {"warmup": "2s", "baseline": "10s", "fault": "20s", "recovery": "10s"}
-    written = new_run(blast_radius=scenario, phases=phases)
-    all_is_well(written, but=[Stretch(12, 32, "acme", "checkout")])
-    for number in range(80):
-        latency_ms = 2500 if number % 13 == 0 and number < slow * 13 else 1500
-        written.request("acme", "checkout", 12.1 + number / 4, status=504, latency_ms=latency_ms)
-    finding = found(written.read(), "blast_radius")[0]
-    assert (finding.subject, finding.samples, finding.status) == ("acme checkout p99", 80, status)
 
 
 # -- steady state ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 from harness.model.base import Spec
 from harness.model.files.fault_kinds.row import Place
 from harness.model.files.faults import Fault, Rate
+from harness.model.files.leaks import LeakLevels
 from harness.model.files.metric_units import UNITS, unit_factor
 from harness.model.files.source import Source, did_you_mean, read_yaml, validate
 from harness.model.files.target import Objective, Protocol, ServiceKind, Target
@@ -308,6 +309,7 @@ class Scenario(Spec):
         default={}, description="Who may be hurt, and how far: tenant -> flow -> bounds."
     )
     checks: list[CheckSpec] = []
+    leak: LeakLevels = Field(default=LeakLevels(), description="Overrides the target's leak levels.")
     guardrails: list[Guardrail] = Field(default=[], description="When to stop before more harm is done.")
     proves: dict[str, list[str | list[str]]] = Field(
         default={},

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.model.base import Spec
+from harness.model.files.leaks import LeakLevels
 from harness.model.files.source import Source, did_you_mean, read_yaml, validate
 from harness.model.files.units import Bound, Duration
 
@@ -197,10 +198,24 @@ class Objective(Spec):
     p50: Bound | None = None
     p95: Bound | None = None
     p99: Bound | None = None
+    slowdown: Bound | None = Field(
+        default=None, description='p50 and p95 as a multiple of the same tenant\'s baseline: "<= 1.5x".'
+    )
 
     def measures(self) -> dict[str, Bound]:
-        """Return the bounds that are given, by measure."""
+        """Return the absolute bounds that are given, by measure."""
         return {name: bound for name in ("errors", "p50", "p95", "p99") if (bound := getattr(self, name)) is not None}
+
+
+class Defaults(Spec):
+    """What is promised where nothing else is stated."""
+
+    errors: Bound = Bound("<", 0.01, "%")
+    slowdown: Bound = Bound("<=", 1.5, "x")
+    unnoticed: Duration = Field(
+        default=0.01, description="Nobody notices that an answer takes this much longer than in the baseline."
+    )
+    recovery: Duration = Field(default=10.0, description="Victims are within their objectives again after this long.")
 
 
 class Off(Spec):
@@ -271,6 +286,8 @@ class Target(Spec):
     flows: dict[str, Flow] = Field(min_length=1)
     ledgers: dict[str, Ledger] = {}
     objectives: dict[str, Objective] = {}
+    defaults: Defaults = Defaults()
+    leak: LeakLevels = LeakLevels()
     protections: dict[str, Protection] = {}
 
     @field_validator("deployment", mode="before")

@@ -4,6 +4,7 @@ import operator
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
@@ -13,7 +14,7 @@ _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _YEAR_S = 366 * 86_400.0
 _SHARE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
-_BOUND = re.compile(r"(?P<op><=|>=|<|>)?\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|%)?")
+_BOUND = re.compile(r"(?P<op><=|>=|<|>)?\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|%|x)?")
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
@@ -173,12 +174,12 @@ Share = Annotated[
 class Bound:
     """A limit with its direction: "< 250ms", ">= 99%", "<= 1.2"; without a sign it means "<=".
 
-    `limit` is in milliseconds for ms and s, a fraction for %, else as written.
+    `limit` is in milliseconds for ms and s, a fraction for %, else as written; "1.5x" is a multiple of the baseline.
     """
 
     op: str
     limit: float
-    unit: str  # "ms", "%" or ""
+    unit: str  # "ms", "%", "x" or ""
 
     @classmethod
     def parse(cls, raw: object) -> "Bound":
@@ -188,7 +189,7 @@ class Bound:
             if isinstance(raw, str | int | float) and not isinstance(raw, bool)
             else None
         )
-        if match is None:
+        if match is None or not isfinite(float(match["number"])):
             msg = f"expected a bound such as '< 250ms', '>= 99%' or '<= 1.2', got {raw!r}"
             raise ValueError(msg)
         number, unit = float(match["number"]), match["unit"] or ""
@@ -208,7 +209,7 @@ class Bound:
         """Write *value* in this bound's unit."""
         if self.unit == "%":
             return f"{value * 100:.3g}%"
-        return f"{value:.0f} ms" if self.unit == "ms" else f"{value:.3g}"
+        return f"{value:.0f} ms" if self.unit == "ms" else f"{value:.3g}{self.unit}"
 
     def __str__(self) -> str:
         return f"{self.op} {self.show(self.limit)}"
@@ -231,6 +232,6 @@ class Bound:
     ) -> dict[str, Any]:
         return {
             "type": ["string", "number"],
-            "pattern": r"^(<=|>=|<|>)?\s*\d+(\.\d+)?\s*(ms|s|%)?$",
+            "pattern": r"^(<=|>=|<|>)?\s*\d+(\.\d+)?\s*(ms|s|%|x)?$",
             "examples": ["< 250ms", "< 0.5%"],
         }

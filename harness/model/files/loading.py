@@ -1,0 +1,92 @@
+"""Loading a scenario or a target for a run: the file, its names, its bounds, and whether the claim can fail at all.
+
+Stored recordings are read without any of this: what was run can always be judged again.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.model.errors import UsageError
+from harness.model.files.falsifiable import why_it_cannot_fail
+from harness.model.files.measures import problems
+from harness.model.files.scenario import Phase, Scenario, load_scenario
+from harness.model.files.source import Source, read_yaml
+from harness.model.files.target import Target, load_target
+from harness.model.files.units import format_duration
+
+Location = tuple[str | int, ...]
+
+
+def load_sound_target(path: Path) -> Target:
+    """Read a target file; UsageError with positions where a name, a bound or a duration makes no sense."""
+    target = load_target(path)
+    _raise(read_yaml(path), list(problems(target)))
+    return target
+
+
+def load_sound_scenario(path: Path, target: Target) -> Scenario:
+    """Read a scenario; UsageError with positions where it makes no sense, or could not fail."""
+    scenario = load_scenario(path, target)
+    found = [*problems(scenario), *_blanks(scenario), *_times(scenario)]
+    _raise(read_yaml(path), found or why_it_cannot_fail(scenario, target))
+    return scenario
+
+
+def _raise(source: Source, found: list[tuple[Location, str]]) -> None:
+    if found:
+        raise UsageError("\n".join(f"{source.where(at)}: {problem}" for at, problem in found))
+
+
+def _blanks(scenario: Scenario) -> Iterator[tuple[Location, str]]:
+    """Whoever may be hurt may be hurt in a stated way."""
+    for tenant, flows in scenario.blast_radius.items():
+        for flow, allowed in flows.items():
+            if not allowed.measures() and allowed.slowdown is None:
+                yield (
+                    ("blast_radius", tenant, flow),
+                    f"how far may {tenant} {flow} be hurt? State errors, p95 or slowdown",
+                )
+    for index, entry in enumerate(scenario.checks):
+        spec = entry.objective
+        if spec is not None and not spec.measures() and spec.slowdown is None:
+            yield ("checks", index, "objective"), "an objective states a bound: errors, p50, p95, p99 or slowdown"
+    for flow in scenario.leak.flows:
+        if not any(flow in flows for flows in scenario.load.values()):
+            yield ("leak", "flows", flow), f"no tenant has load on {flow}"
+
+
+def _times(scenario: Scenario) -> Iterator[tuple[Location, str]]:
+    """What is looked at lies within the run, and leaves some of its phase to look at."""
+    recovery_s, whole_s = scenario.phases.seconds(Phase.RECOVERY), scenario.phases.total_s
+    for index, entry in enumerate(scenario.checks):
+        at = ("checks", index, entry.kind)
+        if entry.recovery and entry.recovery.within >= recovery_s:
+            yield (*at, "within"), _too_long("within", entry.recovery.within, "the recovery phase", recovery_s)
+        if entry.breaker:
+            there_s = _fault_s(scenario, entry.breaker.link)
+            if entry.breaker.opens_within >= there_s:
+                yield (*at, "opens_within"), _too_long("opens_within", entry.breaker.opens_within, "the fault", there_s)
+            if entry.breaker.closes_within >= recovery_s:
+                told = _too_long("closes_within", entry.breaker.closes_within, "the recovery phase", recovery_s)
+                yield (*at, "closes_within"), told
+        if entry.metric and entry.metric.after >= scenario.phases.seconds(entry.metric.phase):
+            length_s = scenario.phases.seconds(entry.metric.phase)
+            yield (
+                (*at, "after"),
+                _too_long("after", entry.metric.after, f"the {entry.metric.phase.value} phase", length_s),
+            )
+    for index, guardrail in enumerate(scenario.guardrails):
+        if guardrail.over >= whole_s:
+            yield ("guardrails", index, "over"), _too_long("over", guardrail.over, "the run", whole_s)
+
+
+def _too_long(name: str, seconds: float, what: str, length_s: float) -> str:
+    return f"{name}: {format_duration(seconds)} is no shorter than {what}, {format_duration(length_s)}"
+
+
+def _fault_s(scenario: Scenario, link: str) -> float:
+    """Return how long the fault on *link* is there at most; the fault phase if none is on it."""
+    faults = [fault for fault in scenario.faults if fault.link == link and fault.repeat is None]
+    left = [scenario.phases.fault - fault.start.latest_s for fault in faults]
+    longest = [min(rest, fault.duration or rest) for rest, fault in zip(left, faults, strict=True)]
+    return max(longest, default=scenario.phases.fault)
