@@ -276,7 +276,7 @@ class Written:
             tenant = about["place"].removeprefix("tenant ")
             self.event(end_s, Kind.SURGE_DELIVERED, fault=about["fault"], tenant=tenant, requests=felt)
         else:
-            count = {"connections": felt, "bytes": felt * 512, "first_felt_ns": None}
+            count = {"connections": felt, "bytes": felt * 512, "first_observed_ns": None}
             self.event(end_s, Kind.FAULT_OBSERVED, fault=about["fault"], **count)
 
     def breaker(self, *changes: tuple[float, str], link: str = LINK) -> None:

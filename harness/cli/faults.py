@@ -52,8 +52,6 @@ def _row(kind: FaultKind) -> dict[str, object]:
         "example": kind.example,
         "observed": kind.observed,
         "rolled_back": kind.rolled_back,
-        "felt": kind.observed,
-        "undone": kind.rolled_back,
         "formerly": list(kind.formerly),
         "plugin": kind.origin,
         "platforms": kind.platforms,

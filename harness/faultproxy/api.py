@@ -43,7 +43,7 @@ class Api:
             ("proxies", "*", "toxics", "*"): {
                 "GET": self.show_toxic, "POST": update_toxic, "PATCH": update_toxic, "DELETE": self.delete_toxic
             },
-            ("harness", "felt"): {"GET": self.felt},
+            ("harness", "observed"): {"GET": self.observed},
             ("harness", "links"): {"GET": self.links},
             ("harness", "links", "*"): {"PUT": self.describe_link},
             ("harness", "rules"): {"GET": self.list_rules, "POST": self.create_rule},
@@ -82,9 +82,9 @@ class Api:
         return Response(200, text.encode(), "text/plain; version=0.0.4; charset=utf-8")
 
     async def reset(self, _: Request) -> Response:
-        """Remove all toxics, enable all proxies, forget what was felt; go on past a proxy that cannot start."""
+        """Remove all toxics, enable all proxies, forget what was observed; go on past a proxy that cannot start."""
         problems = await self._proxies.heal()
-        self._proxies.forget_felt()
+        self._proxies.forget_observed()
         if problems:
             raise problems[0]
         return Response(204)
@@ -150,9 +150,9 @@ class Api:
 
     # -- the harness's own ---------------------------------------------------------------------------------------------
 
-    async def felt(self, _: Request) -> Response:
+    async def observed(self, _: Request) -> Response:
         """Per toxic and rule what it touched; outlives its removal until reset or re-creation."""
-        return _json(self._proxies.felt())
+        return _json(self._proxies.observed())
 
     async def links(self, _: Request) -> Response:
         """Per proxy the live counters, and whether it sees single requests."""

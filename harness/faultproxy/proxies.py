@@ -172,15 +172,15 @@ class Proxies:
         """Tell whether no proxy has a toxic or a rule, or is disabled."""
         return all(proxy.enabled and not proxy.toxics() and not proxy.http.rules for proxy in self._by_name.values())
 
-    def forget_felt(self) -> None:
+    def forget_observed(self) -> None:
         """Start the evidence anew."""
         for proxy in self._by_name.values():
-            proxy.felt.clear()
-            proxy.http.felt.clear()
+            proxy.observed.clear()
+            proxy.http.observed.clear()
 
-    def felt(self) -> dict[str, dict[str, dict[str, object]]]:
+    def observed(self) -> dict[str, dict[str, dict[str, object]]]:
         """Return per proxy, and toxic or rule, what it touched."""
-        return {proxy.name: _felt(proxy) for proxy in self.sorted()}
+        return {proxy.name: _observed(proxy) for proxy in self.sorted()}
 
     # -- rules -------------------------------------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class Proxies:
             request.name == toxic.name for toxic in proxy.toxics()
         ):
             raise rule_exists()
-        proxy.felt.pop(request.name, None)  # of a toxic that is gone: the name tells of the rule now
+        proxy.observed.pop(request.name, None)  # of a toxic that is gone: the name tells of the rule now
         proxy.http.add(request)
 
     def remove_rule(self, name: str) -> None:
@@ -224,8 +224,8 @@ class Proxies:
             proxy.close()
 
 
-def _felt(proxy: Proxy) -> dict[str, dict[str, object]]:
-    return {**{name: asdict(felt) for name, felt in proxy.felt.items()}, **proxy.http.felt_json()}
+def _observed(proxy: Proxy) -> dict[str, dict[str, object]]:
+    return {**{name: asdict(observed) for name, observed in proxy.observed.items()}, **proxy.http.observed_json()}
 
 
 def _link_counters(proxy: Proxy) -> dict[str, object]:

@@ -15,11 +15,11 @@ from harness.faultproxy.descriptors import are_scarce_beside, is_scarce
 from harness.faultproxy.dial import Dial
 from harness.faultproxy.direction import Direction
 from harness.faultproxy.errors import ApiError, toxic_exists, toxic_not_found
-from harness.faultproxy.felt import Felt
 from harness.faultproxy.fields import Fields
 from harness.faultproxy.http.link import SeenLink
 from harness.faultproxy.http.relay import Relay
 from harness.faultproxy.links import Links
+from harness.faultproxy.observed import Observed
 from harness.faultproxy.pipe import Pipe, Scratch
 from harness.faultproxy.readiness import Readiness
 from harness.faultproxy.stage import Surroundings
@@ -58,7 +58,7 @@ class Proxy:
         self.upstream = upstream
         self.links = Links()
         self.http = SeenLink(name, seed=plant.seed, clock=plant.clock)
-        self.felt: dict[str, Felt] = {}
+        self.observed: dict[str, Observed] = {}
         self.connections: set[Connection] = set()
         self._plant = plant
         self._listener: socket.socket | None = None
@@ -226,7 +226,7 @@ class Proxy:
             raise toxic_exists()
         toxic = request.build()
         self._toxics[toxic.direction][toxic.name] = toxic
-        self.felt[toxic.name] = Felt()
+        self.observed[toxic.name] = Observed()
         self._arrange(toxic.direction)
         return toxic
 
@@ -244,7 +244,7 @@ class Proxy:
         self._arrange(direction)
 
     def remove_all_toxics(self) -> None:
-        """Remove every toxic; what they felt stays known."""
+        """Remove every toxic; what they observed stays known."""
         for toxic in self.toxics():
             self.remove_toxic(toxic.name)
 
@@ -258,7 +258,7 @@ class Proxy:
 
     def surroundings(self, toxic: Toxic, chance: Chance, pipe: Pipe) -> Surroundings:
         """See `Owner.surroundings`."""
-        return Surroundings(self._plant.clock, chance, pipe, self.felt[toxic.name])
+        return Surroundings(self._plant.clock, chance, pipe, self.observed[toxic.name])
 
     # -- view --------------------------------------------------------------------------------------------------------
 

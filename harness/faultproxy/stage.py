@@ -16,7 +16,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from harness.faultproxy.chance import Chance
 from harness.faultproxy.clock import Clock, Timer
-from harness.faultproxy.felt import Felt
+from harness.faultproxy.observed import Observed
 
 A = TypeVar("A")
 
@@ -62,11 +62,11 @@ class Surroundings:
     clock: Clock
     chance: Chance
     flow: Flow
-    felt: Felt
+    observed: Observed
 
 
 class Stage(ABC, Generic[A]):
-    """Base of all stages: keeps the order, drops what follows an ending, counts what was felt."""
+    """Base of all stages: keeps the order, drops what follows an ending, counts what was observed."""
 
     def __init__(self, attributes: A, around: Surroundings) -> None:
         self.attributes = attributes
@@ -75,7 +75,7 @@ class Stage(ABC, Generic[A]):
         self._clock = around.clock
         self._chance = around.chance
         self._flow = around.flow
-        self._felt = around.felt
+        self._observed = around.observed
         self._touched = False
         self._draws: random.Random | None = None
 
@@ -118,15 +118,15 @@ class Stage(ABC, Generic[A]):
         self.next.end(ending)
 
     def _touch(self, data: bytes = b"") -> None:
-        felt = self._felt
+        observed = self._observed
         if not self._touched:
             self._touched = True
-            felt.connections += 1
-            if felt.first_felt_unix_ns is None:
-                felt.first_felt_unix_ns = self._clock.unix_ns()
+            observed.connections += 1
+            if observed.first_observed_unix_ns is None:
+                observed.first_observed_unix_ns = self._clock.unix_ns()
         if data:
-            felt.chunks += 1
-            felt.bytes += len(data)
+            observed.chunks += 1
+            observed.bytes += len(data)
 
     def _random(self) -> random.Random:
         if self._draws is None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from harness.faults.kinds.catalogue import Circumstances, injector_for
-from harness.faults.kinds.injector import UNKNOWN, Felt, Injector, Ramped, ReadBack, ReadsBack
+from harness.faults.kinds.injector import UNKNOWN, Injector, Observed, Ramped, ReadBack, ReadsBack
 from harness.faults.kinds.places import Places
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError, RollbackError
@@ -16,7 +16,7 @@ from harness.model.run.events import Event, Kind, Value
 from harness.model.run.plan import Plan, fault_name
 
 _ResultT = TypeVar("_ResultT")
-_FELT_POLL_S = 0.5
+_OBSERVED_POLL_S = 0.5
 _HALTED_POLL_S = 0.5
 _TELL_THEMSELVES = ("reaper", "abort")
 
@@ -45,7 +45,7 @@ class FaultSchedule:
         """Go through all faults; return when the last one is undone.
 
         Cancelling undoes what is applied and then raises CancelledError; cancelling again skips the last count of what
-        was felt, never the undo, which takes at most four seconds.
+        was observed, never the undo, which takes at most four seconds.
 
         Raises:
             HarnessError: a fault could not be applied; the others are undone.
@@ -62,7 +62,7 @@ class FaultSchedule:
 
     async def _live(self, number: int) -> None:
         fault, name = self._plan.scenario.faults[number], fault_name(number)
-        felt = UNKNOWN
+        observed = UNKNOWN
         for repetition, window in enumerate(self._plan.fault_windows_s(number), 1):
             start_ns, end_ns = (self._start_ns + int(s * NS_PER_S) for s in window)
             await self._sleep_until(start_ns)
@@ -77,9 +77,9 @@ class FaultSchedule:
                 around = Circumstances(name, self._driver, self._plan.target.flags, self._safety)
                 injector = await asyncio.to_thread(injector_for, fault, around)
                 note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)  # from here on it may be in place
-                living = LivingFault(fault, name, injector, note, clock=self._clock, felt_before=felt)
+                living = LivingFault(fault, name, injector, note, clock=self._clock, observed_before=observed)
                 await living.live(self._until_end(end_ns))
-                felt = living.felt
+                observed = living.observed
 
     async def _surge(self, fault: Fault, name: str, start_ns: int, end_ns: int) -> None:
         """The load makes it, by its own schedule; here it only gets its place on the time line."""
@@ -115,23 +115,23 @@ class LivingFault:
         note: Callable[..., None],
         *,
         clock: Clock,
-        felt_before: Felt = UNKNOWN,
+        observed_before: Observed = UNKNOWN,
     ) -> None:
         self._fault = fault
         self._name = name
         self._injector = injector
         self._note = note
         self._clock = clock
-        self._felt = UNKNOWN
-        self._felt_before = felt_before
+        self._observed = UNKNOWN
+        self._observed_before = observed_before
         self._is_applied = False
         self._last_intact_ns = 0
         self._is_intact = True
 
     @property
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """What it touched so far, its earlier repetitions included."""
-        return self._felt_before + self._felt
+        return self._observed_before + self._observed
 
     async def live(self, until: Coroutine[Any, Any, None]) -> None:
         """Apply, wait for *until*, undo. Neither applying nor undoing can be interrupted half-way."""
@@ -164,12 +164,12 @@ class LivingFault:
         loop = asyncio.get_running_loop()
         applied_s = loop.time()
         while not hold.done():
-            if not self._felt.is_something:
+            if not self._observed.is_something:
                 await self._count()
             if isinstance(self._injector, Ramped) and self._fault.ramp:
                 await asyncio.to_thread(self._injector.grow, loop.time() - applied_s)
             await self._read_back()
-            await asyncio.wait([hold], timeout=_FELT_POLL_S)
+            await asyncio.wait([hold], timeout=_OBSERVED_POLL_S)
         hold.result()
 
     async def _read_back(self, *, final: bool = False) -> None:
@@ -204,12 +204,12 @@ class LivingFault:
         await asyncio.to_thread(self._injector.settle)
 
     async def _count(self, *, final: bool = False) -> None:
-        """Tell when it is felt first, and at the end how much; a last answer that is missing erases nothing."""
-        felt = await asyncio.to_thread(self._injector.felt)
-        if felt != UNKNOWN:
-            self._felt = felt
-        if final or self._felt.is_something:
-            self._note(Kind.FAULT_OBSERVED, self._name, **self.felt.counts())
+        """Tell when it is observed first, and at the end how much; a last answer that is missing erases nothing."""
+        observed = await asyncio.to_thread(self._injector.observed)
+        if observed != UNKNOWN:
+            self._observed = observed
+        if final or self._observed.is_something:
+            self._note(Kind.FAULT_OBSERVED, self._name, **self.observed.counts())
 
 
 def _seen(injector: ReadsBack) -> ReadBack:

@@ -62,7 +62,7 @@ def target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) -> 
 
 
 def _check_faults_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
-    """A kind that is not available on this machine, or that would start after the quick phases, would never be felt."""
+    """Refuse a kind that is not available on this machine, or that would start after the quick phases."""
     for number, fault in enumerate(scenario.faults, 1):
         if why := why_missing(fault):
             msg = f"{path}: fault {number}: {fault.kind} is not available on this machine: {why}"

@@ -1,4 +1,4 @@
-"""The harness's own paths: felt, links, lease; the seed; the process."""
+"""The harness's own paths: observed, links, lease; the seed; the process."""
 
 import json
 import resource
@@ -15,12 +15,12 @@ import pytest
 pytestmark = pytest.mark.embedded
 HANG_S = 20.0
 DAY_MS = 86_400_000
-NOTHING_FELT = {"connections": 0, "chunks": 0, "bytes": 0, "first_felt_unix_ns": None}
+NOTHING_OBSERVED = {"connections": 0, "chunks": 0, "bytes": 0, "first_observed_unix_ns": None}
 
 
-def felt_without_time(api, proxy, toxic):
-    felt = api.get("/harness/felt").json[proxy][toxic]
-    return {name: value for name, value in felt.items() if name != "first_felt_unix_ns"}
+def observed_without_time(api, proxy, toxic):
+    observed = api.get("/harness/observed").json[proxy][toxic]
+    return {name: value for name, value in observed.items() if name != "first_observed_unix_ns"}
 
 
 def eventually(question):
@@ -30,13 +30,13 @@ def eventually(question):
         time.sleep(0.01)
 
 
-def test_a_toxic_without_traffic_is_not_felt(link, api):
+def test_a_toxic_without_traffic_is_not_observed(link, api):
     link.add("latency", latency=1)
     link.open()
-    assert api.get("/harness/felt").json == {"link": {"latency_downstream": NOTHING_FELT}}
+    assert api.get("/harness/observed").json == {"link": {"latency_downstream": NOTHING_OBSERVED}}
 
 
-def test_felt_counts_connections_chunks_and_bytes_and_outlives_removal(link, api):
+def test_observed_counts_connections_chunks_and_bytes_and_outlives_removal(link, api):
     path = link.add("latency", latency=1)
     before_ns = time.time_ns()
     for _ in range(2):
@@ -46,25 +46,25 @@ def test_felt_counts_connections_chunks_and_bytes_and_outlives_removal(link, api
             client.read(len(word))
     after_ns = time.time_ns()
     api.delete(path)
-    felt = api.get("/harness/felt").json["link"]["latency_downstream"]
-    assert before_ns <= felt.pop("first_felt_unix_ns") <= after_ns
-    assert felt == {"connections": 2, "chunks": 4, "bytes": 16}
+    observed = api.get("/harness/observed").json["link"]["latency_downstream"]
+    assert before_ns <= observed.pop("first_observed_unix_ns") <= after_ns
+    assert observed == {"connections": 2, "chunks": 4, "bytes": 16}
 
 
-def test_felt_starts_anew_with_a_toxic_of_the_same_name(link, api):
+def test_observed_starts_anew_with_a_toxic_of_the_same_name(link, api):
     path = link.add("latency", latency=1)
     client, server = link.open()
     server.send(b"x")
     client.read(1)
     api.delete(path)
     link.add("latency", latency=1)
-    assert api.get("/harness/felt").json["link"]["latency_downstream"] == NOTHING_FELT
+    assert api.get("/harness/observed").json["link"]["latency_downstream"] == NOTHING_OBSERVED
 
 
-def test_reset_forgets_what_was_felt(link, api):
+def test_reset_forgets_what_was_observed(link, api):
     link.add("latency", latency=1)
     api.post("/reset")
-    assert api.get("/harness/felt").json == {"link": {}}
+    assert api.get("/harness/observed").json == {"link": {}}
 
 
 def test_only_touched_connections_count(link, api):
@@ -72,25 +72,25 @@ def test_only_touched_connections_count(link, api):
     client, server = link.open()
     server.send(b"abc")
     client.read(3)
-    assert felt_without_time(api, "link", "limit_data_downstream") == {"connections": 0, "chunks": 0, "bytes": 0}
+    assert observed_without_time(api, "link", "limit_data_downstream") == {"connections": 0, "chunks": 0, "bytes": 0}
     server.send(b"def")
     assert client.read_all() == b"de"
-    assert felt_without_time(api, "link", "limit_data_downstream") == {"connections": 1, "chunks": 1, "bytes": 3}
+    assert observed_without_time(api, "link", "limit_data_downstream") == {"connections": 1, "chunks": 1, "bytes": 3}
 
 
-def test_a_delay_of_zero_is_not_felt(link, api):
+def test_a_delay_of_zero_is_not_observed(link, api):
     link.add("latency", latency=0)
     client, server = link.open()
     server.send(b"abc")
     client.read(3)
-    assert felt_without_time(api, "link", "latency_downstream") == {"connections": 0, "chunks": 0, "bytes": 0}
+    assert observed_without_time(api, "link", "latency_downstream") == {"connections": 0, "chunks": 0, "bytes": 0}
 
 
-def test_a_closed_idle_connection_is_felt_without_bytes(link, api):
+def test_a_closed_idle_connection_is_observed_without_bytes(link, api):
     link.add("timeout", timeout=1)
     client, _ = link.open()
     client.ending()
-    assert felt_without_time(api, "link", "timeout_downstream") == {"connections": 1, "chunks": 0, "bytes": 0}
+    assert observed_without_time(api, "link", "timeout_downstream") == {"connections": 1, "chunks": 0, "bytes": 0}
 
 
 def test_links_count_live(link, api, free_port):
@@ -137,7 +137,7 @@ def test_a_lapsed_lease_heals_and_keeps_serving(start_server, make_link):
     report = api.get("/harness/lease").json
     assert (report["lease_s"], report["remaining_s"], report["lapsed"]) == (0.05, None, 1)
     assert report["last_lapse_unix_ns"] <= time.time_ns()
-    assert set(api.get("/harness/felt").json["a"]) == {"latency_downstream", "timeout_upstream"}
+    assert set(api.get("/harness/observed").json["a"]) == {"latency_downstream", "timeout_upstream"}
     client, server = down.open()
     client.send(b"x")
     assert server.read(1) == b"x"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness.faultproxy.catalogue import CATALOGUE
 from harness.faultproxy.chance import Chance
 from harness.faultproxy.errors import ApiError
-from harness.faultproxy.felt import Felt
+from harness.faultproxy.observed import Observed
 from harness.faultproxy.stage import Ending, Surroundings
 from harness.faultproxy.toxics.bandwidth import Bandwidth
 from harness.faultproxy.toxics.latency import Latency
@@ -67,13 +67,13 @@ class Bench:
 
     def __init__(self, *attributes, seed=1):
         self.clock = TurnedClock()
-        self.felt = [Felt() for _ in attributes]
+        self.observed = [Observed() for _ in attributes]
         self.out = []
         self.chokes = 0
         self.source_stopped = False
         chance = Chance(seed, "proxy", "toxic", 1)
-        pairs = zip(attributes, self.felt, strict=True)
-        self.stages = [each.stage(Surroundings(self.clock, chance, self, felt)) for each, felt in pairs]
+        pairs = zip(attributes, self.observed, strict=True)
+        self.stages = [each.stage(Surroundings(self.clock, chance, self, observed)) for each, observed in pairs]
         for stage, following in zip(self.stages, [*self.stages[1:], self], strict=True):
             stage.next = following
         self.stage = self.stages[0]
@@ -108,7 +108,7 @@ class Bench:
         return self.out
 
     def touched(self):
-        return [(felt.connections, felt.chunks, felt.bytes) for felt in self.felt]
+        return [(observed.connections, observed.chunks, observed.bytes) for observed in self.observed]
 
 
 # -- latency ---
@@ -118,7 +118,7 @@ def test_latency_delays_each_chunk_from_its_arrival():
     bench = Bench(Latency(latency_ms=100)).at(0, b"a").at(30, b"b", b"c")
     assert bench.until(1000) == [(100, b"a"), (130, b"b"), (130, b"c")]
     assert bench.touched() == [(1, 3, 3)]
-    assert bench.felt[0].first_felt_unix_ns == 1_000_000_000
+    assert bench.observed[0].first_observed_unix_ns == 1_000_000_000
 
 
 def test_latencies_add_up():
@@ -294,7 +294,7 @@ def test_slicer_halves_until_small_enough_and_pauses_after_each():
     assert bench.until(1000) == [(0, b"ab"), (3, b"cd"), (6, b"ef"), (9, b"gh"), (12, b"i"), (15, EOF)]
 
 
-def test_a_chunk_too_small_to_cut_is_not_felt():
+def test_a_chunk_too_small_to_cut_is_not_observed():
     assert Bench(Slicer(average_bytes=20)).at(0, b"abcdefgh").touched() == [(0, 0, 0)]
 
 

@@ -21,7 +21,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolic
 from harness.drivers.ports import free_ports
 from harness.faults.kinds.broker_acts import MessagesPublished
 from harness.faults.kinds.broker_calls import MARK, matches
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import UNKNOWN, Observed
 from harness.faults.safety.journal import outstanding
 from harness.faults.safety.safety import Safety
 from harness.model.errors import HarnessError
@@ -159,18 +159,18 @@ def test_poison_is_in_the_stream_and_gone_afterwards(inject, broker, safety):
     assert journalled(safety.journal_path) == []
 
 
-def test_it_is_felt_once_it_is_delivered(inject, broker):
+def test_it_is_observed_once_it_is_delivered(inject, broker):
     broker.consumer("billing")
     broker.consumer("elsewhere", filter_subject="orders.globex.*")
     injector = inject()
     injector.apply()
-    assert injector.felt() == Felt(touched=0, unit="deliveries")
+    assert injector.observed() == Observed(touched=0, unit="deliveries")
     broker.fetch("billing", 2)
     broker.fetch("elsewhere", 1)
-    felt = injector.felt()
-    assert (felt.touched, felt.unit) == (2, "deliveries")
-    assert felt.first_felt_ns is not None
-    assert injector.felt().first_felt_ns == felt.first_felt_ns
+    observed = injector.observed()
+    assert (observed.touched, observed.unit) == (2, "deliveries")
+    assert observed.first_observed_ns is not None
+    assert injector.observed().first_observed_ns == observed.first_observed_ns
 
 
 def test_what_was_delivered_and_not_digested_is_not_delivered_again_after_the_undo(inject, broker):
@@ -210,7 +210,7 @@ def test_a_broker_that_is_gone_holds_no_poison(inject, broker):
     injector.apply()
     broker.process.kill()
     broker.process.wait()
-    assert (injector.felt(), injector.undo()) == (UNKNOWN, "")
+    assert (injector.observed(), injector.undo()) == (UNKNOWN, "")
     with pytest.raises(HarnessError, match="broker does not take"):
         inject().apply()
 

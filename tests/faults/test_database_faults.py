@@ -78,8 +78,8 @@ def test_an_index_goes_and_comes_back_as_it_was(on_database, index):
         assert injector.confirm()
         assert [name for name, _ in sql(INDEXES)] == [name for name, _ in before if name != index]
         sql("SELECT sum(number % 7) FROM items")
-        wait_until(lambda: injector.felt().touched > 0, "the scan is counted")
-        assert injector.felt().unit == "sequential scans"
+        wait_until(lambda: injector.observed().touched > 0, "the scan is counted")
+        assert injector.observed().unit == "sequential scans"
         assert (injector.undo(), injector.confirm()) == ("", False)
         assert sql(INDEXES) == before
         assert injector.undo() == ""
@@ -118,7 +118,7 @@ def test_no_connection_is_to_be_had_until_the_fault_goes(on_database):
     def act(places, safety, sql):
         injector = make(fault(exhaust_connections=True), safety=safety, places=places)
         injector.apply()
-        assert injector.felt().touched > 20
+        assert injector.observed().touched > 20
         with pytest.raises((asyncpg.TooManyConnectionsError, OSError)):
             sql("SELECT 1")
         assert injector.undo() == ""
@@ -140,7 +140,7 @@ def test_sessions_are_ended_again_and_again(on_database):
         injector.apply()
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             sql("SELECT pg_sleep(3)")
-        wait_until(lambda: injector.felt().touched > 0, "it is counted")
+        wait_until(lambda: injector.observed().touched > 0, "it is counted")
         assert injector.undo() == ""
         assert sql("SELECT pg_sleep(0.3)") == [("",)] or sql("SELECT 1") == [(1,)]
 

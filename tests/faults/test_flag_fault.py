@@ -76,7 +76,7 @@ def test_a_flag_is_flipped_read_and_put_back_with_its_type(safety, flags):
     injector = make(FLIP, safety=safety, places=at(flags))
     injector.apply()
     assert (flags.held, injector.confirm()) == ({"/flags/canary": 100}, True)
-    assert (injector.felt().touched, injector.felt().unit) == (1, "flags")
+    assert (injector.observed().touched, injector.observed().unit) == (1, "flags")
     assert injector.undo() == ""
     assert flags.held == {"/flags/canary": 5}
     assert flags.written == [{"value": 100}, {"value": 5}]

@@ -1,4 +1,4 @@
-"""Faults on single requests, against the real proxy: the rule is made, felt by open connections, and goes."""
+"""Faults on single requests, against the real proxy: the rule is made, observed by open connections, and goes."""
 
 import asyncio
 import http.client
@@ -99,11 +99,11 @@ def test_an_open_connection_feels_it_where_the_scope_fits_and_no_more_when_it_is
     injector = inject(respond={"status": 503}, scope=SCOPE)
     injector.apply()
     assert [ask(caller), ask(caller, "silver"), ask(caller)] == [503, 200, 503]
-    felt = injector.felt()
-    assert (felt.requests, felt.connections, felt.first_felt_ns is not None) == (2, 1, True)
+    observed = injector.observed()
+    assert (observed.requests, observed.connections, observed.first_observed_ns is not None) == (2, 1, True)
     assert injector.undo() == ""
     assert ask(caller) == 200
-    assert injector.felt() == felt  # the last count outlives the fault
+    assert injector.observed() == observed  # the last count outlives the fault
 
 
 def test_it_knows_whose_requests_it_hit(inject, caller):
@@ -112,8 +112,8 @@ def test_it_knows_whose_requests_it_hit(inject, caller):
     for tenant in ("acme", "acme", "globex"):
         caller.request("GET", "/pay/1", headers={"x-tenant-id": tenant})
         caller.getresponse().read()
-    assert injector.felt().tenants == (("acme", 2), ("globex", 1))
-    assert (injector.felt() + injector.felt()).counts()["tenants"] == "4 of acme, 2 of globex"
+    assert injector.observed().tenants == (("acme", 2), ("globex", 1))
+    assert (injector.observed() + injector.observed()).counts()["tenants"] == "4 of acme, 2 of globex"
     injector.undo()
 
 

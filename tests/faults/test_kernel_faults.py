@@ -74,11 +74,11 @@ def test_lost_packets_are_counted_and_the_table_is_gone_afterwards(safety, proxy
     injector.apply()
     table = table_of(safety).table
     assert (injector.confirm(), injector.lifted_by(), has_table(table)) == (True, "", True)
-    assert injector.felt().touched == 0
+    assert injector.observed().touched == 0
     threading.Thread(target=lambda: send(proxy, 20), daemon=True).start()
-    felt = wait_until(lambda: injector.felt().is_something and injector.felt(), "a packet is lost")
-    assert felt.unit == "packets dropped"
-    assert felt.first_felt_ns is not None
+    observed = wait_until(lambda: injector.observed().is_something and injector.observed(), "a packet is lost")
+    assert observed.unit == "packets dropped"
+    assert observed.first_observed_ns is not None
     assert (injector.undo(), has_table(table)) == ("", False)
     injector.settle()
     assert [entry for entry in outstanding(safety.journal_path) if isinstance(entry.act, TableMade)] == []
@@ -93,7 +93,7 @@ def test_other_links_lose_nothing(safety, proxy):
     with proxy.connect() as client:
         client.sendall(b"hello")
         assert client.recv(5) == b"hello"
-    assert (injector.felt().touched, injector.undo()) == (0, "")
+    assert (injector.observed().touched, injector.undo()) == (0, "")
 
 
 @needs_kernel
@@ -101,7 +101,7 @@ def test_a_rate_drops_what_exceeds_it(safety, proxy):
     injector = make(fault(link=LINK, kernel_rate=200), api=proxy.api, safety=safety)
     injector.apply()
     threading.Thread(target=lambda: send(proxy, 3000), daemon=True).start()
-    wait_until(lambda: injector.felt().is_something, "a packet is dropped")
+    wait_until(lambda: injector.observed().is_something, "a packet is dropped")
     assert injector.undo() == ""
 
 
@@ -111,7 +111,7 @@ def test_undoing_twice_and_before_applying_is_fine(safety, proxy):
     assert injector.undo() == ""
     injector.apply()
     assert [injector.undo(), injector.undo()] == ["", ""]
-    assert injector.felt() == UNKNOWN
+    assert injector.observed() == UNKNOWN
 
 
 @needs_kernel

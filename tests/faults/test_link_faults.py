@@ -1,4 +1,4 @@
-"""Faults on a link, against the real proxy: what is asked for is there, is felt by open connections, and goes."""
+"""Faults on a link, against the real proxy: what is asked for is there, is observed by open connections, and goes."""
 
 import asyncio
 import os
@@ -86,24 +86,24 @@ def test_an_open_connection_feels_the_fault_and_loses_it(inject, proxy):
         injector = inject(limit_data=3)
         injector.apply()
         assert ask(connection) == b"hel"
-        felt = wait_until(lambda: (felt := injector.felt()).connections > 0 and felt, "it is felt")
-        assert (felt.connections, felt.first_felt_ns is not None) == (1, True)
+        observed = wait_until(lambda: (observed := injector.observed()).connections > 0 and observed, "it is observed")
+        assert (observed.connections, observed.first_observed_ns is not None) == (1, True)
         injector.undo()
-        assert injector.felt() == felt  # the last count outlives the fault
+        assert injector.observed() == observed  # the last count outlives the fault
 
 
-def test_a_fault_without_traffic_was_felt_by_nobody(inject):
+def test_a_fault_without_traffic_was_observed_by_nobody(inject):
     injector = inject(latency="10s")
     injector.apply()
-    assert (injector.felt().connections, injector.felt().first_felt_ns) == (0, None)
+    assert (injector.observed().connections, injector.observed().first_observed_ns) == (0, None)
     injector.undo()
 
 
 def test_a_proxy_that_does_not_count_leaves_it_unknown(inject, proxy):
     injector = inject(latency="10s")
-    assert injector.felt() == UNKNOWN
+    assert injector.observed() == UNKNOWN
     proxy.stop()
-    assert injector.felt() == UNKNOWN
+    assert injector.observed() == UNKNOWN
 
 
 def test_a_link_that_is_down_cuts_and_refuses(inject, proxy):
@@ -115,16 +115,16 @@ def test_a_link_that_is_down_cuts_and_refuses(inject, proxy):
         assert connection.recv(10) == b""
         with pytest.raises(ConnectionRefusedError):
             proxy.connect()
-        assert injector.felt().connections == 1
+        assert injector.observed().connections == 1
     assert injector.undo() == ""
     with proxy.connect() as connection:
         assert ask(connection) == b"hello"
 
 
-def test_a_link_that_goes_down_with_nobody_on_it_was_felt_by_nobody_knows_whom(inject):
+def test_a_link_that_goes_down_with_nobody_on_it_was_observed_by_nobody_knows_whom(inject):
     injector = inject(down=True)
     injector.apply()
-    assert injector.felt() == UNKNOWN
+    assert injector.observed() == UNKNOWN
     injector.undo()
 
 

@@ -1,4 +1,4 @@
-"""Faults on real processes: applied, read back, felt, taken back, also by somebody else's hand and twice."""
+"""Faults on real processes: applied, read back, observed, taken back, also by somebody else's hand and twice."""
 
 import asyncio
 import os
@@ -59,7 +59,7 @@ def test_a_pause_stops_every_process_and_its_undo_continues_them(safety, service
     injector.apply()
     assert injector.confirm()
     assert states(service) == ["stopped", "stopped"]
-    assert (injector.felt().touched, injector.felt().unit) == (2, "processes")
+    assert (injector.observed().touched, injector.observed().unit) == (2, "processes")
     assert (injector.undo(), injector.confirm()) == ("", False)
     assert "stopped" not in states(service)
     assert injector.undo() == ""
@@ -85,7 +85,7 @@ def test_a_kill_is_expected_confirmed_and_the_service_revived(safety, service, h
     injector = make(fault(**how), safety=safety, places=service)
     injector.apply()
     assert injector.confirm()
-    assert injector.felt().touched == 2
+    assert injector.observed().touched == 2
     assert not any(lives(process.pid) for process in service.processes["orders"])
     assert service.expected == ["orders"]
     assert (injector.undo(), service.revived) == ("", ["orders"])

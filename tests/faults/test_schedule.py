@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.faults import schedule as schedule_module
-from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Felt, ReadBack
+from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Observed, ReadBack
 from harness.faults.schedule import FaultSchedule
 from harness.model.errors import HarnessError, RollbackError
 from harness.model.run.clock import NS_PER_MS, NS_PER_S, SteadyClock
@@ -23,7 +23,7 @@ class Rehearsed:
     is_there: bool = True
     cause_of_undo: str = ""
     lifted: str = ""
-    counted: Felt = UNKNOWN
+    counted: Observed = UNKNOWN
     slow_s: float = 0.0
     asked: list[str] = field(default_factory=list)
 
@@ -37,7 +37,7 @@ class Rehearsed:
         self.asked.append("confirm")
         return self.is_there
 
-    def felt(self):
+    def observed(self):
         return self.counted
 
     def undo(self):
@@ -122,18 +122,18 @@ def short(**more):
 
 
 def test_a_fault_is_asked_applied_and_undone_in_this_order(rehearse):
-    injector = Rehearsed(counted=Felt(3, 400, 7))
+    injector = Rehearsed(counted=Observed(3, 400, 7))
     schedule, heard = rehearse(injector, plan=short())
     asyncio.run(schedule.run())
     assert injector.asked == ["apply", "confirm", "undo", "settle"]
     place = {"fault": "fault-1", "kind": "latency", "place": LINK}
-    felt = {"fault": "fault-1", "connections": 3, "bytes": 400, "first_felt_ns": 7}
+    observed = {"fault": "fault-1", "connections": 3, "bytes": 400, "first_observed_ns": 7}
     assert [(event.kind, dict(event.fields)) for event in heard] == [
         (Kind.FAULT_ASKED, place),
         (Kind.FAULT_APPLIED, place),
-        (Kind.FAULT_OBSERVED, felt),
+        (Kind.FAULT_OBSERVED, observed),
         (Kind.FAULT_UNDONE, {"fault": "fault-1", "by": "harness"}),
-        (Kind.FAULT_OBSERVED, felt),
+        (Kind.FAULT_OBSERVED, observed),
     ]
 
 
@@ -141,7 +141,7 @@ def test_what_cannot_be_counted_is_told_as_minus_one(rehearse):
     schedule, heard = rehearse(Rehearsed(), plan=short())
     asyncio.run(schedule.run())
     assert heard.of(Kind.FAULT_OBSERVED) == [
-        {"fault": "fault-1", "connections": -1, "bytes": -1, "first_felt_ns": None}
+        {"fault": "fault-1", "connections": -1, "bytes": -1, "first_observed_ns": None}
     ]
 
 
@@ -258,7 +258,7 @@ def test_a_surge_that_is_cut_short_ends_when_it_is(rehearse):
 
 
 def test_a_repeated_fault_lives_again_and_its_counts_add_up(rehearse):
-    injector = Rehearsed(counted=Felt(touched=2, unit="processes", first_felt_ns=5))
+    injector = Rehearsed(counted=Observed(touched=2, unit="processes", first_observed_ns=5))
     again = {"service": "orders", "kill": True, "duration": "600ms", "repeat": {"every": "700ms", "times": 2}}
     schedule, heard = rehearse(injector, plan=plan_with(again, fault_s="2s"))
     asyncio.run(schedule.run())
@@ -270,15 +270,15 @@ def test_a_repeated_fault_lives_again_and_its_counts_add_up(rehearse):
 
 
 def test_counts_that_nobody_has_stay_unknown():
-    assert Felt(touched=2, unit="x") + UNKNOWN == Felt(touched=2, unit="x")
-    assert Felt(connections=1, first_felt_ns=9) + Felt(connections=2, first_felt_ns=4) == Felt(
-        connections=3, first_felt_ns=4
+    assert Observed(touched=2, unit="x") + UNKNOWN == Observed(touched=2, unit="x")
+    assert Observed(connections=1, first_observed_ns=9) + Observed(connections=2, first_observed_ns=4) == Observed(
+        connections=3, first_observed_ns=4
     )
 
 
 def test_each_repetition_is_told_and_undone_by_itself(rehearse):
     repeated = {"link": LINK, "latency": "1s", "duration": "100ms", "repeat": {"every": "200ms", "times": 3}}
-    injector = Rehearsed(counted=Felt(2, 100, 7))
+    injector = Rehearsed(counted=Observed(2, 100, 7))
     schedule, heard = rehearse(injector, plan=plan_with(repeated))
     asyncio.run(schedule.run())
     assert injector.asked == ["apply", "confirm", "undo", "settle"] * 3
@@ -320,7 +320,7 @@ def test_a_fault_is_read_back_before_it_is_undone(rehearse):
 
 @pytest.mark.parametrize(("found", "lifted", "by"), [(GONE, "reaper", "reaper"), (WEAKER, "", "somebody")])
 def test_a_fault_that_is_found_changed_is_told_with_its_last_good_sight(found, lifted, by, rehearse, monkeypatch):
-    monkeypatch.setattr(schedule_module, "_FELT_POLL_S", 0.05)
+    monkeypatch.setattr(schedule_module, "_OBSERVED_POLL_S", 0.05)
     injector = Watched(seen=[AS_ASKED, AS_ASKED, found])
     schedule, heard = rehearse(injector, plan=plan_with({"link": LINK, "latency": "1s", "duration": "400ms"}))
     injector.confirm = lambda: (setattr(injector, "lifted", ""), True)[1]
@@ -346,7 +346,7 @@ def _lifting(injector, by):
 
 
 def test_a_fault_that_comes_back_is_told_too(rehearse, monkeypatch):
-    monkeypatch.setattr(schedule_module, "_FELT_POLL_S", 0.05)
+    monkeypatch.setattr(schedule_module, "_OBSERVED_POLL_S", 0.05)
     injector = Watched(seen=[AS_ASKED, GONE, AS_ASKED])
     schedule, heard = rehearse(injector, plan=plan_with({"link": LINK, "latency": "1s", "duration": "400ms"}))
     asyncio.run(schedule.run())

@@ -305,7 +305,12 @@ class Demo:
     def _fault_events(self) -> None:
         about = {"fault": "fault-1", "kind": "latency", "place": LINK}
         self.events.append(Event(at(FAULT_S + 0.02), Kind.FAULT_APPLIED, about))
-        felt = {"fault": "fault-1", "connections": 6 if self.felt else 0, "bytes": 51_200, "first_felt_ns": at(20.4)}
+        felt = {
+            "fault": "fault-1",
+            "connections": 6 if self.felt else 0,
+            "bytes": 51_200,
+            "first_observed_ns": at(20.4),
+        }
         self.events.append(Event(at(UNDONE_S), Kind.FAULT_OBSERVED, felt))
         self.events.append(Event(at(UNDONE_S + 0.03), Kind.FAULT_UNDONE, {"fault": "fault-1", "by": "harness"}))
         self.events.append(

@@ -37,7 +37,7 @@ def injector(quota, safety):
 
 def test_the_quota_is_lowered_and_restored(injector, quota):
     injector.apply()
-    assert (injector.confirm(), injector.felt().touched, quota.read_text()) == (True, 1, "3")
+    assert (injector.confirm(), injector.observed().touched, quota.read_text()) == (True, 1, "3")
     assert injector.undo() == ""
     assert quota.read_text() == "100"
 

@@ -29,7 +29,7 @@ class SeenLink:
 
     def __init__(self, proxy: str, *, seed: int, clock: Clock) -> None:
         self.rules: dict[str, Rule] = {}
-        self.felt: dict[str, RuleFelt] = {}
+        self.observed: dict[str, RuleFelt] = {}
         self.relays: set[Relay] = set()
         self._proxy = proxy
         self._seed = seed
@@ -104,7 +104,7 @@ class SeenLink:
         if why_not:
             raise ApiError(f"the proxy cannot see single requests of {self._proxy}: {why_not}", 409)
         rule = self.rules[request.name] = Rule(request, seed=self._seed, clock=self._clock)
-        self.felt[request.name] = rule.felt
+        self.observed[request.name] = rule.observed
         return rule
 
     def remove(self, name: str) -> None:
@@ -114,7 +114,7 @@ class SeenLink:
             relay.rules_changed()
 
     def remove_all(self) -> None:
-        """Remove every rule; what they felt stays known."""
+        """Remove every rule; what they observed stays known."""
         for name in list(self.rules):
             self.remove(name)
 
@@ -130,6 +130,6 @@ class SeenLink:
         drawn = ((rule, rule.claims(head, tenant)) for rule in list(self.rules.values()))
         return [Claim(rule, chance) for rule, chance in drawn if chance is not None], tenant
 
-    def felt_json(self) -> dict[str, dict[str, object]]:
+    def observed_json(self) -> dict[str, dict[str, object]]:
         """Return per rule what it touched."""
-        return {name: felt.as_json() for name, felt in self.felt.items()}
+        return {name: observed.as_json() for name, observed in self.observed.items()}

@@ -50,7 +50,7 @@ class Relay:
         self.outstanding: deque[Exchange] = deque()
         self._down = down
         self._is_caller_behind = is_caller_behind
-        self._felt_here: set[Rule] = set()
+        self._observed_here: set[Rule] = set()
 
     def is_clear(self) -> bool:
         """Tell whether all replies are through, and the caller has taken them."""
@@ -58,8 +58,8 @@ class Relay:
 
     def touch(self, claim: Claim, tenant: str | None) -> None:
         """Count a request that feels a rule."""
-        claim.rule.touch(tenant, is_new_connection=claim.rule not in self._felt_here)
-        self._felt_here.add(claim.rule)
+        claim.rule.touch(tenant, is_new_connection=claim.rule not in self._observed_here)
+        self._observed_here.add(claim.rule)
 
     def treatment(self, claims: Sequence[Claim], tenant: str | None) -> Treatment:
         """Return what *claims* do to one reply."""

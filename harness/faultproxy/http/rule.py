@@ -20,12 +20,12 @@ class RuleFelt:
     requests: int = 0
     connections: int = 0
     tenants: Counter[str] = field(default_factory=Counter)
-    first_felt_unix_ns: int | None = None
+    first_observed_unix_ns: int | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return what the API shows."""
         counts = {"requests": self.requests, "connections": self.connections, "tenants": dict(self.tenants)}
-        return {**counts, "first_felt_unix_ns": self.first_felt_unix_ns}
+        return {**counts, "first_observed_unix_ns": self.first_observed_unix_ns}
 
 
 class Rule:
@@ -36,7 +36,7 @@ class Rule:
         self.name = request.name
         self.action: Action = request.action
         self.is_alive = True
-        self.felt = RuleFelt()
+        self.observed = RuleFelt()
         self._clock = clock
         self._seed = seed
         self._made_s = clock.now_s()
@@ -66,13 +66,13 @@ class Rule:
 
     def touch(self, tenant: str | None, *, is_new_connection: bool) -> None:
         """Count a request that really feels the action now."""
-        felt = self.felt
-        felt.requests += 1
-        felt.connections += is_new_connection
-        if tenant is not None and (tenant in felt.tenants or len(felt.tenants) < _MOST_TENANTS):
-            felt.tenants[tenant] += 1
-        if felt.first_felt_unix_ns is None:
-            felt.first_felt_unix_ns = self._clock.unix_ns()
+        observed = self.observed
+        observed.requests += 1
+        observed.connections += is_new_connection
+        if tenant is not None and (tenant in observed.tenants or len(observed.tenants) < _MOST_TENANTS):
+            observed.tenants[tenant] += 1
+        if observed.first_observed_unix_ns is None:
+            observed.first_observed_unix_ns = self._clock.unix_ns()
 
 
 @dataclass(frozen=True, slots=True)

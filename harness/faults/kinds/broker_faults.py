@@ -7,7 +7,7 @@ import nats.js.errors
 
 from harness.faults.kinds.broker_acts import MessagesPublished
 from harness.faults.kinds.broker_calls import MARK, BrokerCallError, deliveries, jetstream, stream_of
-from harness.faults.kinds.injector import UNKNOWN, Felt, ReadBack
+from harness.faults.kinds.injector import UNKNOWN, Observed, ReadBack
 from harness.faults.kinds.places import Places
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.safety.safety import Safety
@@ -64,7 +64,7 @@ class PoisonFault(StandingFault):
         """Say whether the stream acknowledged all; a consumer may have had them removed already."""
         return len(set(self._sequences)) == self._poison.count
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Ask the broker how often they were delivered."""
         try:
             count = asyncio.run(asyncio.wait_for(self._delivered(), _FELT_LIMIT_S))
@@ -72,7 +72,7 @@ class PoisonFault(StandingFault):
             return UNKNOWN
         if count and self._first_ns is None:
             self._first_ns = now_ns()
-        return Felt(touched=count, unit="deliveries", first_felt_ns=self._first_ns)
+        return Observed(touched=count, unit="deliveries", first_observed_ns=self._first_ns)
 
     async def _delivered(self) -> int:
         if self._act is None:

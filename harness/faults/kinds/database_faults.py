@@ -17,7 +17,7 @@ import asyncpg
 import psutil
 
 from harness.faults.kinds.database_acts import IndexDropped
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import UNKNOWN, Observed
 from harness.faults.kinds.places import Places
 from harness.faults.kinds.process_acts import HelperStarted, written
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
@@ -75,7 +75,7 @@ class DropIndexFault(_DatabaseFault):
         finally:
             await connection.close()
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Return how often the table was scanned in full since."""
         if not self._written:
             return UNKNOWN
@@ -84,7 +84,7 @@ class DropIndexFault(_DatabaseFault):
         except (OSError, TimeoutError, asyncpg.PostgresError):
             return UNKNOWN
         count = max(0, scans - self._scans_before)
-        return Felt(touched=count, unit="sequential scans", first_felt_ns=now_ns() if count else None)
+        return Observed(touched=count, unit="sequential scans", first_observed_ns=now_ns() if count else None)
 
     async def _scans(self) -> int:
         connection = await asyncpg.connect(self._url)
@@ -136,12 +136,12 @@ class HeldFault(_DatabaseFault):
         msg = f"{self._name}: {self._fault.kind} on {self._service} did not come about in {_FIRST_WORD_LIMIT_S:g}s"
         raise HarnessError(msg)
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Return what the helper counted."""
         word = self._last_word()
         if word is None:
             return UNKNOWN
-        return Felt(touched=word["count"], unit=word["unit"], first_felt_ns=word["first_ns"])
+        return Observed(touched=word["count"], unit=word["unit"], first_observed_ns=word["first_ns"])
 
     def undo(self) -> str:
         """Kill the helper, and collect it."""

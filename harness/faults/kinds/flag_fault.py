@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from harness.faults.kinds.flag_acts import FlagCallError, FlagSet, FlagSourceGoneError, call, read_flag
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import UNKNOWN, Observed
 from harness.faults.kinds.places import Places
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.safety.safety import Safety
@@ -64,9 +64,11 @@ class FlagFault(StandingFault):
             raise HarnessError(msg) from None
         self._first_ns = now_ns()
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Return that one flag was flipped."""
-        return UNKNOWN if self._first_ns is None else Felt(touched=1, unit="flags", first_felt_ns=self._first_ns)
+        return (
+            UNKNOWN if self._first_ns is None else Observed(touched=1, unit="flags", first_observed_ns=self._first_ns)
+        )
 
 
 def _filled(text: Any, flip: FlagFlip, value: Any) -> Any:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Felt, ReadBack
+from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Observed, ReadBack
 from harness.faults.kinds.link_acts import RulePlaced
 from harness.faults.kinds.standing_fault import StandingFault
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
@@ -56,18 +56,18 @@ class RequestFault(StandingFault):
             return GONE
         return AS_ASKED if listed == self._listed else ReadBack(intact=False, found=f"another rule: {listed}")
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Ask the proxy how many requests the rule touched."""
         try:
-            counted = ProxyCalls(self._api, time.monotonic() + _FELT_LIMIT_S).felt() or {}
+            counted = ProxyCalls(self._api, time.monotonic() + _FELT_LIMIT_S).observed() or {}
         except (ProxyCallError, ProxyGoneError):
             return UNKNOWN
         rule = counted.get(self._proxy, {}).get(self._name)
         if rule is None:
             return UNKNOWN
         tenants = tuple(sorted(rule.get("tenants", {}).items()))
-        return Felt(
-            rule.get("connections", -1), -1, rule["first_felt_unix_ns"], requests=rule["requests"], tenants=tenants
+        return Observed(
+            rule.get("connections", -1), -1, rule["first_observed_unix_ns"], requests=rule["requests"], tenants=tenants
         )
 
 

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
-class Felt:
+class Observed:
     """What a fault touched, by the injector's own count; -1 where it cannot count.
 
     `touched` counts what is no traffic: processes, backends, flags, as `unit` says.
@@ -14,7 +14,7 @@ class Felt:
 
     connections: int = -1
     bytes: int = -1
-    first_felt_ns: int | None = None
+    first_observed_ns: int | None = None
     requests: int = -1
     touched: int = -1
     unit: str = ""
@@ -22,17 +22,17 @@ class Felt:
 
     @property
     def is_something(self) -> bool:
-        """True where it was felt at all."""
+        """True where it was observed at all."""
         return max(self.connections, self.requests, self.touched) > 0
 
-    def __add__(self, other: "Felt") -> "Felt":
+    def __add__(self, other: "Observed") -> "Observed":
         """Return both together; what neither counts stays unknown."""
 
         def both(mine: int, yours: int) -> int:
             return max(mine, 0) + max(yours, 0) if max(mine, yours) >= 0 else -1
 
-        firsts = [first for first in (self.first_felt_ns, other.first_felt_ns) if first is not None]
-        return Felt(
+        firsts = [first for first in (self.first_observed_ns, other.first_observed_ns) if first is not None]
+        return Observed(
             both(self.connections, other.connections),
             both(self.bytes, other.bytes),
             min(firsts, default=None),
@@ -51,10 +51,10 @@ class Felt:
             fields["tenants"] = ", ".join(f"{count:,} of {tenant}" for tenant, count in self.tenants)
         if self.touched >= 0:
             fields |= {"touched": self.touched, "unit": self.unit}
-        return {**fields, "first_felt_ns": self.first_felt_ns}
+        return {**fields, "first_observed_ns": self.first_observed_ns}
 
 
-UNKNOWN = Felt()
+UNKNOWN = Observed()
 
 
 @runtime_checkable
@@ -98,7 +98,7 @@ class Injector(Protocol):
         """Read back whether the fault is there as it was asked for."""
         ...
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Return what it has touched so far; UNKNOWN where that cannot be told."""
         ...
 

@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 
-from harness.faults.kinds.injector import AS_ASKED, UNKNOWN, Felt, ReadBack
+from harness.faults.kinds.injector import AS_ASKED, UNKNOWN, Observed, ReadBack
 from harness.faults.kinds.kernel_acts import TABLE_PREFIX, PacketFilterError, TableMade, nft, rules, why_missing
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
@@ -53,7 +53,7 @@ class KernelFault(StandingFault):
             msg = f"{self._name}: {self._fault.kind} on {self._link}: {problem}"
             raise HarnessError(msg) from None
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Read how many packets the kernel dropped."""
         try:
             printed = nft(f"list table inet {self._table}", limit_s=_FELT_LIMIT_S)
@@ -62,7 +62,7 @@ class KernelFault(StandingFault):
         dropped = sum(int(count) for count in _COUNTED.findall(printed))
         if dropped and self._first_ns is None:
             self._first_ns = now_ns()
-        return Felt(touched=dropped, unit="packets dropped", first_felt_ns=self._first_ns)
+        return Observed(touched=dropped, unit="packets dropped", first_observed_ns=self._first_ns)
 
     def read_back(self) -> ReadBack:
         """Ask the kernel for the table, and whether its rule still stands in it."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Felt, ReadBack
+from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Observed, ReadBack
 from harness.faults.kinds.link_acts import LinkDown, ToxicPlaced
 from harness.faults.proxy.proxy_calls import ProxyCallError, ProxyCalls, ProxyGoneError
 from harness.faults.proxy.toxiproxy_client import Toxic, ToxiproxyClient
@@ -68,13 +68,13 @@ class ToxicFault:
             return ReadBack(None, str(problem))
         return GONE if held is None else _compared(held, self._toxic)
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Ask the embedded proxy; a foreign Toxiproxy does not count."""
-        counted = _ask(self._act.api, ProxyCalls.felt)
+        counted = _ask(self._act.api, ProxyCalls.observed)
         toxic = (counted or {}).get(self._act.proxy, {}).get(self._act.toxic)
         if toxic is None:
             return UNKNOWN
-        return Felt(toxic["connections"], toxic["bytes"], toxic["first_felt_unix_ns"])
+        return Observed(toxic["connections"], toxic["bytes"], toxic["first_observed_unix_ns"])
 
     def undo(self) -> str:
         """Remove it and look."""
@@ -107,7 +107,7 @@ class DownFault:
         applied_ns = time.time_ns()
         self._client.disable(self._act.proxy)
         if open_connections > 0:
-            self._cut = Felt(open_connections, -1, applied_ns)
+            self._cut = Observed(open_connections, -1, applied_ns)
 
     def confirm(self) -> bool:
         """Read that the link is down."""
@@ -120,7 +120,7 @@ class DownFault:
             return ReadBack(None, "the proxy does not answer")
         return AS_ASKED if down else ReadBack(intact=False, found="the link is enabled")
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Return the connections that were cut; refused ones are the kernel's answer, and nobody counts them."""
         return self._cut
 

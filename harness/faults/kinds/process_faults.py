@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
-from harness.faults.kinds.injector import UNKNOWN, Felt
+from harness.faults.kinds.injector import UNKNOWN, Observed
 from harness.faults.kinds.places import Places
 from harness.faults.kinds.process_acts import (
     HelperStarted,
@@ -40,11 +40,11 @@ class _ServiceFault(StandingFault):
         self._noun = ""
         self._first_ns: int | None = None
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Return how many members of the unit it took hold of."""
         if self._touched < 0:
             return UNKNOWN
-        return Felt(touched=self._touched, unit=self._noun, first_felt_ns=self._first_ns)
+        return Observed(touched=self._touched, unit=self._noun, first_observed_ns=self._first_ns)
 
     def _take_hold(self, count: int, noun: str = "processes") -> None:
         self._touched, self._noun, self._first_ns = count, noun, now_ns()
@@ -60,7 +60,7 @@ class _ServiceFault(StandingFault):
 class KillFault(_ServiceFault):
     """Every member of the unit is killed; `restart` asks it to end instead.
 
-    Felt: the members are gone. Undone: the service serves again, started by its own supervisor or else by the driver.
+    Observed: the members are gone. Rolled back: the service serves again, started by its supervisor or the driver.
     """
 
     def apply(self) -> None:
@@ -90,7 +90,7 @@ class KillFault(_ServiceFault):
 class PauseFault(_ServiceFault):
     """Every member of the unit is stopped where it is: it holds its connections, and answers nothing.
 
-    Felt: the members are in the state "stopped". Undone: they were resumed, and none of them is stopped.
+    Observed: the members are in the state "stopped". Undone: they were resumed, and none of them is stopped.
     """
 
     def apply(self) -> None:
@@ -106,7 +106,7 @@ class PauseFault(_ServiceFault):
 class CpuStressFault(_ServiceFault):
     """Busy processes on the machine's cores, which everything on this machine feels, the service among them.
 
-    Felt: they use CPU time. Undone: they are killed, and gone.
+    Observed: they use CPU time. Undone: they are killed, and gone.
     """
 
     def apply(self) -> None:
@@ -125,8 +125,8 @@ class CpuStressFault(_ServiceFault):
 class LimitFault(_ServiceFault):
     """A lower limit on memory (address space) or on open files and sockets, for the processes that run now.
 
-    What a process holds already stays with it; what it asks for from now on is refused. Felt: the limit stands in the
-    kernel and what is in use is beyond it or near. Undone: the old limit stands there again.
+    What a process holds already stays with it; what it asks for from now on is refused. Observed: the limit stands in
+    the kernel, and what is in use is beyond it or near. Rolled back: the old limit stands there again.
     """
 
     def apply(self) -> None:

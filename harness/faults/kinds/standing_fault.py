@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 
-from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Felt, ReadBack
+from harness.faults.kinds.injector import AS_ASKED, GONE, UNKNOWN, Observed, ReadBack
 from harness.faults.safety.acts import FaultAct
 from harness.faults.safety.journal import Entry
 from harness.faults.safety.safety import Safety, Token
@@ -26,7 +26,7 @@ class StandingFault(ABC):
         """Ask every act whether it is in place."""
         return bool(self._written) and all(act.is_there() for _, act in self._written)
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Return what it touched; UNKNOWN where that cannot be told."""
         return UNKNOWN
 

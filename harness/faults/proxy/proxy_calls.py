@@ -86,9 +86,9 @@ class ProxyCalls:
         """Let the embedded proxy drop its faults by itself unless this is called again within *lease_s*."""
         self._call("POST", "/harness/lease", {"lease_s": lease_s})
 
-    def felt(self) -> dict[str, Any] | None:
+    def observed(self) -> dict[str, Any] | None:
         """Return what each toxic touched; None where the proxy does not count it."""
-        counted: dict[str, Any] | None = self._call("GET", "/harness/felt")
+        counted: dict[str, Any] | None = self._call("GET", "/harness/observed")
         return counted
 
     def links(self) -> dict[str, Any] | None:

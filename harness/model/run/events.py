@@ -16,7 +16,7 @@ class Kind(Enum):
     PHASE_STARTED = "phase.started"  # phase; the time is the planned edge, not the moment of writing
     FAULT_ASKED = "fault.asked"  # fault, kind, place
     FAULT_APPLIED = "fault.applied"  # fault, kind, place; after the injector read it back
-    FAULT_OBSERVED = "fault.observed"  # fault, connections, bytes, requests, tenants, touched, unit, first_felt_ns
+    FAULT_OBSERVED = "fault.observed"  # fault, connections, bytes, requests, tenants, touched, unit, first_observed_ns
     FAULT_READ_BACK = "fault.read_back"  # fault, intact (null: cannot be told), found, lifted_by, last_intact_ns
     FAULT_UNDONE = "fault.undone"  # fault, by: harness | reaper; after it was read back
     FAULT_FAILED = "fault.failed"  # fault, step: apply | undo; cause

@@ -116,11 +116,11 @@ class HttpLink:
         assert made.status == 201, made
         return f"/harness/rules/{name}"
 
-    def felt(self, name="rule"):
-        return self.api.get("/harness/felt").json[self.name][name]
+    def observed(self, name="rule"):
+        return self.api.get("/harness/observed").json[self.name][name]
 
     def touched(self, name="rule"):
-        return self.felt(name)["requests"]
+        return self.observed(name)["requests"]
 
     def caller(self):
         """A connection of its own for requests in a row."""

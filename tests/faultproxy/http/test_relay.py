@@ -137,8 +137,8 @@ class Bench:
     def hang_up(self, ending=Ending.EOF):
         self.relay.requests.end(ending)
 
-    def felt(self, name="rule"):
-        return self.link.felt[name].requests
+    def observed(self, name="rule"):
+        return self.link.observed[name].requests
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_rules_that_change_nothing_keep_every_request_and_reply_in_order(convers
         bench.clock.turn(100)
 
     assert [place for place, _ in itertools.groupby(served)] == list(range(len(asked)))
-    assert len(served) - len(asked) == (bench.felt("duplicate") if "duplicate" in rules else 0)
+    assert len(served) - len(asked) == (bench.observed("duplicate") if "duplicate" in rules else 0)
     data = bench.caller.data
     for reply in answered:
         size, payload = h11_reply(data, reply.method, is_endless=reply.is_endless)
@@ -302,7 +302,7 @@ def test_a_malformed_request_is_passed_on_and_replies_before_it_are_treated(benc
     assert bench.callee.data == get(b"a") + b"\x00garbage"
     bench.reply(ok(b"abc"))
     assert bench.caller.data == ok(b"abc")[:-2]
-    assert (bench.caller.ending, bench.felt()) == (Ending.CUT, 1)
+    assert (bench.caller.ending, bench.observed()) == (Ending.CUT, 1)
 
 
 def test_requests_wait_for_no_reply_that_cannot_be_told_apart(bench):
@@ -312,7 +312,7 @@ def test_requests_wait_for_no_reply_that_cannot_be_told_apart(bench):
     bench.reply(b"what is this")
     bench.clock.turn(1)
     assert (bench.callee.data, bench.caller.data) == (get(b"a") + get(b"b"), b"what is this")
-    assert bench.felt() == 0
+    assert bench.observed() == 0
 
 
 def test_nothing_overtakes_a_held_request_when_the_callee_speaks_out_of_turn(bench):
@@ -364,7 +364,7 @@ def test_a_delayed_request_goes_on_whole_and_in_its_place(bench):
     bench.clock.turn(0.2)
     assert bench.callee.data == get(b"a") + post(b"slow") + get(b"b")
     bench.reply(ok(b"1") + ok(b"2") + ok(b"3"))
-    assert (bench.caller.data, bench.felt()) == (ok(b"1") + ok(b"2") + ok(b"3"), 1)
+    assert (bench.caller.data, bench.observed()) == (ok(b"1") + ok(b"2") + ok(b"3"), 1)
 
 
 def test_delays_add_up_and_those_of_removed_rules_count_no_more(bench):
@@ -384,13 +384,13 @@ def test_delays_add_up_and_those_of_removed_rules_count_no_more(bench):
 def test_a_delay_grows_over_its_ramp(bench):
     bench.rule("delay", latency_s=4, ramp_s=100)
     bench.ask(get(b"a"))
-    assert (bench.callee.data, bench.felt()) == (get(b"a"), 0)
+    assert (bench.callee.data, bench.observed()) == (get(b"a"), 0)
     bench.clock.turn(50)
     bench.ask(get(b"b"))
     bench.clock.turn(1.9)
     assert bench.callee.data == get(b"a")
     bench.clock.turn(0.2)
-    assert (bench.callee.data, bench.felt()) == (get(b"a") + get(b"b"), 1)
+    assert (bench.callee.data, bench.observed()) == (get(b"a") + get(b"b"), 1)
 
 
 def test_a_delayed_request_with_a_half_closed_caller_still_goes_on(bench):
@@ -426,7 +426,7 @@ def test_a_hanging_request_goes_on_when_the_rule_goes(bench):
     bench.rule("hang", scope={"next": 1})
     bench.ask(post(b"a"), get(b"b"))
     bench.clock.turn(1000)
-    assert (bench.callee.data, bench.felt()) == (b"", 1)
+    assert (bench.callee.data, bench.observed()) == (b"", 1)
     bench.link.remove("rule")
     assert bench.callee.data == post(b"a") + get(b"b")
 
@@ -449,14 +449,14 @@ def test_an_answer_waits_for_the_replies_before_it(bench):
     bench.ask(get(b"a") + post(b"no") + get(b"b"))
     assert (bench.callee.data, bench.caller.data) == (get(b"a"), b"")
     bench.reply(ok(b"1")[:-1])
-    assert bench.felt() == 0
+    assert bench.observed() == 0
     bench.reply(b"1")
     answer = (
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3\r\n"
         b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\nno"
     )
     assert (bench.callee.data, bench.caller.data) == (get(b"a") + get(b"b"), ok(b"1") + answer)
-    assert bench.felt() == 1
+    assert bench.observed() == 1
 
 
 def test_an_answer_waits_until_the_caller_has_read_what_went_before(bench):
@@ -507,7 +507,7 @@ def test_a_reset_request_waits_for_the_replies_before_it(bench):
     bench.ask(get(b"a") + post(b"no") + get(b"b"))
     assert bench.aborts == 0
     bench.reply(ok(b"1"))
-    assert (bench.callee.data, bench.caller.data, bench.aborts, bench.felt()) == (get(b"a"), ok(b"1"), 1, 1)
+    assert (bench.callee.data, bench.caller.data, bench.aborts, bench.observed()) == (get(b"a"), ok(b"1"), 1, 1)
 
 
 # -- replies -----------------------------------------------------------------------------------------------------------
@@ -520,7 +520,7 @@ def test_a_lost_reply_is_swallowed_and_the_connection_reset(bench):
     bench.reply(CHUNKED + b"3\r\nabc\r\n")
     assert bench.aborts == 0
     bench.reply(b"0\r\n\r\n")
-    assert (bench.caller.data, bench.aborts, bench.felt()) == (b"", 1, 1)
+    assert (bench.caller.data, bench.aborts, bench.observed()) == (b"", 1, 1)
 
 
 def test_an_endless_reply_is_lost_too(bench):
@@ -528,7 +528,7 @@ def test_an_endless_reply_is_lost_too(bench):
     bench.ask(post(b"a"))
     bench.reply(b"HTTP/1.0 200 OK\r\n\r\nabc")
     bench.relay.replies.end(Ending.EOF)
-    assert (bench.caller.data, bench.aborts, bench.felt()) == (b"", 1, 1)
+    assert (bench.caller.data, bench.aborts, bench.observed()) == (b"", 1, 1)
 
 
 def test_a_reply_is_not_lost_when_the_rule_went_before_it_came(bench):
@@ -536,7 +536,7 @@ def test_a_reply_is_not_lost_when_the_rule_went_before_it_came(bench):
     bench.ask(post(b"a"))
     bench.link.remove("rule")
     bench.reply(ok(b"1"))
-    assert (bench.caller.data, bench.aborts, bench.felt()) == (ok(b"1"), 0, 0)
+    assert (bench.caller.data, bench.aborts, bench.observed()) == (ok(b"1"), 0, 0)
 
 
 @pytest.mark.parametrize("cut", [1, 20, len(CHUNKED), len(CHUNKED) + 2])
@@ -546,7 +546,7 @@ def test_a_chunked_reply_is_cut_after_so_many_bytes_of_payload(bench, cut):
     reply = CHUNKED + b"3;x=y\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
     bench.reply(reply[:cut], reply[cut:])
     assert bench.caller.data == CHUNKED + b"6\r\nabcd"
-    assert (bench.caller.ending, bench.felt()) == (Ending.CUT, 1)
+    assert (bench.caller.ending, bench.observed()) == (Ending.CUT, 1)
 
 
 def test_a_body_that_fits_is_not_cut(bench):
@@ -556,7 +556,7 @@ def test_a_body_that_fits_is_not_cut(bench):
     bench.reply(CHUNKED + b"3\r\nabc\r\n0\r\n\r\n")
     bench.reply(ok(b""))
     assert bench.caller.data == ok(b"abc") + CHUNKED + b"3\r\nabc\r\n0\r\n\r\n" + ok(b"")
-    assert (bench.caller.ending, bench.felt()) == (None, 0)
+    assert (bench.caller.ending, bench.observed()) == (None, 0)
 
 
 def test_a_body_is_not_cut_any_more_when_the_rule_is_gone(bench):
@@ -565,7 +565,7 @@ def test_a_body_is_not_cut_any_more_when_the_rule_is_gone(bench):
     bench.reply(ok(b"abcdef")[:-4])
     bench.link.remove("rule")
     bench.reply(b"cdef")
-    assert (bench.caller.data, bench.caller.ending, bench.felt()) == (ok(b"abcdef"), None, 0)
+    assert (bench.caller.data, bench.caller.ending, bench.observed()) == (ok(b"abcdef"), None, 0)
 
 
 def test_a_slow_body_drips_and_the_rest_goes_at_once_when_the_rule_goes(bench):
@@ -577,7 +577,7 @@ def test_a_slow_body_drips_and_the_rest_goes_at_once_when_the_rule_goes(bench):
     assert (bench.caller.data, bench.callee.data) == (ok(b"abcdef")[:-3], get(b"a"))
     bench.link.remove("rule")
     assert (bench.caller.data, bench.callee.data) == (ok(b"abcdef"), get(b"a") + get(b"b"))
-    assert bench.felt() == 1
+    assert bench.observed() == 1
 
 
 def test_a_slow_endless_body_ends_after_its_last_byte(bench):
@@ -630,7 +630,7 @@ def test_a_reply_that_is_gathered_goes_on_when_the_rule_goes(bench, kind):
     bench.link.remove("rule")
     assert bench.caller.data == ok(b'{"a": 1}')[:-4]
     bench.reply(b": 1}")
-    assert (bench.caller.data, bench.felt()) == (ok(b'{"a": 1}'), 0)
+    assert (bench.caller.data, bench.observed()) == (ok(b'{"a": 1}'), 0)
 
 
 def test_a_gathered_reply_that_breaks_off_is_passed_on_as_far_as_it_came(bench):
@@ -639,7 +639,7 @@ def test_a_gathered_reply_that_breaks_off_is_passed_on_as_far_as_it_came(bench):
     bench.reply(ok(b'{"a": 1}')[:-4])
     bench.relay.replies.end(Ending.EOF)
     assert (bench.caller.data, bench.caller.ending) == (ok(b'{"a": 1}')[:-4], Ending.EOF)
-    assert bench.felt() == 0
+    assert bench.observed() == 0
 
 
 def test_a_nulled_field_gets_a_new_length_in_place_of_chunks(bench):
@@ -647,7 +647,7 @@ def test_a_nulled_field_gets_a_new_length_in_place_of_chunks(bench):
     bench.ask(get(b"a"))
     bench.reply(CHUNKED + b'1a\r\n{"items": [{"price": 17}]}\r\n0\r\n\r\n')
     body = b'{"items":[{"price":null}]}'
-    assert (bench.caller.data, bench.felt()) == (ok(body), 1)
+    assert (bench.caller.data, bench.observed()) == (ok(body), 1)
 
 
 def test_interim_replies_pass_before_a_treated_one(bench):
@@ -663,9 +663,9 @@ def test_interim_replies_pass_before_a_treated_one(bench):
 def test_a_duplicate_is_sent_after_the_first_reply_and_its_own_is_swallowed(bench):
     bench.rule("duplicate", scope={"route": "/a"})
     bench.ask(post(b"a")[:-2], b"dy" + get(b"b"))
-    assert (bench.callee.data, bench.felt()) == (post(b"a"), 0)
+    assert (bench.callee.data, bench.observed()) == (post(b"a"), 0)
     bench.reply(ok(b"one"))
-    assert (bench.callee.data, bench.caller.data, bench.felt()) == (post(b"a") * 2, ok(b"one"), 1)
+    assert (bench.callee.data, bench.caller.data, bench.observed()) == (post(b"a") * 2, ok(b"one"), 1)
     bench.reply(b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED, b"3\r\ntwo\r\n0\r\n\r\n")
     assert (bench.callee.data, bench.caller.data) == (post(b"a") * 2 + get(b"b"), ok(b"one"))
     bench.reply(ok(b"three"))
@@ -680,7 +680,7 @@ def test_nothing_is_sent_twice_to_a_callee_that_closes(bench, reply):
     bench.ask(get(b"a"))
     bench.reply(reply)
     bench.relay.replies.end(Ending.EOF)
-    assert (bench.callee.data, bench.caller.data, bench.felt()) == (get(b"a"), reply, 0)
+    assert (bench.callee.data, bench.caller.data, bench.observed()) == (get(b"a"), reply, 0)
 
 
 def test_nothing_is_sent_twice_when_the_rule_went_before_the_reply(bench):
@@ -688,7 +688,7 @@ def test_nothing_is_sent_twice_when_the_rule_went_before_the_reply(bench):
     bench.ask(get(b"a"))
     bench.link.remove("rule")
     bench.reply(ok(b"one"))
-    assert (bench.callee.data, bench.felt()) == (get(b"a"), 0)
+    assert (bench.callee.data, bench.observed()) == (get(b"a"), 0)
 
 
 def test_nothing_is_sent_twice_after_the_caller_said_it_is_done(bench):
@@ -696,7 +696,7 @@ def test_nothing_is_sent_twice_after_the_caller_said_it_is_done(bench):
     bench.ask(get(b"a"))
     bench.hang_up()
     bench.reply(ok(b"one"))
-    assert (bench.callee.data, bench.caller.data, bench.felt()) == (get(b"a"), ok(b"one"), 0)
+    assert (bench.callee.data, bench.caller.data, bench.observed()) == (get(b"a"), ok(b"one"), 0)
 
 
 def test_a_large_body_stays_single(bench):
@@ -704,7 +704,7 @@ def test_a_large_body_stays_single(bench):
     head = b"POST / HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n"
     bench.ask(head, b"x" * 1_000_000, b"x" * 1_000_000)
     bench.reply(ok(b"one"))
-    assert (len(bench.callee.data), bench.felt()) == (len(head) + 2_000_000, 0)
+    assert (len(bench.callee.data), bench.observed()) == (len(head) + 2_000_000, 0)
 
 
 def test_a_reply_that_comes_before_the_body_is_through_is_not_duplicated(bench):
@@ -712,7 +712,7 @@ def test_a_reply_that_comes_before_the_body_is_through_is_not_duplicated(bench):
     bench.ask(post(b"a")[:-2])
     bench.reply(ok(b"early"))
     bench.ask(b"dy")
-    assert (bench.callee.data, bench.felt()) == (post(b"a"), 0)
+    assert (bench.callee.data, bench.observed()) == (post(b"a"), 0)
 
 
 @pytest.mark.parametrize("second", [b"HTTP/1.1 20", CHUNKED + b"3\r\nab"])

@@ -265,7 +265,7 @@ def test_the_api_answers_while_every_kind_of_request_is_held(http_link):
     with stalled:
         stalled.sendall(b"POST /harness/rules HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
         assert len(http_link.api.get("/harness/rules").json) == len(ACTIONS)
-        assert http_link.api.get("/harness/felt").status == http_link.api.get("/harness/links").status == 200
+        assert http_link.api.get("/harness/observed").status == http_link.api.get("/harness/links").status == 200
         assert http_link.api.post("/reset").status == 204
     assert http_link.caller().ask("/after") == b"/after"
 
@@ -280,9 +280,9 @@ def test_a_file_that_blocks_does_not_stop_the_api(make_http_link, tmp_path):
     assert f"the identity at {tmp_path} cannot be read" in shown["why"]
 
 
-def test_felt_of_a_rule_is_json_with_any_tenant(http_link):
+def test_observed_of_a_rule_is_json_with_any_tenant(http_link):
     http_link.rule("answer", status=503)
     wire = http_link.dial()
     wire.send(b'GET / HTTP/1.1\r\nx-tenant-id: \xe9\x00"\\\r\n\r\n')
     eventually(lambda: http_link.touched() == 1)
-    assert json.loads(json.dumps(http_link.felt()["tenants"])) == {'\xe9\x00"\\': 1}
+    assert json.loads(json.dumps(http_link.observed()["tenants"])) == {'\xe9\x00"\\': 1}

@@ -348,24 +348,24 @@ def test_share_of_none_and_all(api, make_http_link, share, hits):
 # -- evidence ----------------------------------------------------------------------------------------------------------
 
 
-def test_felt_counts_requests_connections_and_tenants(http_link):
+def test_observed_counts_requests_connections_and_tenants(http_link):
     path = http_link.rule("answer", status=503, scope={"route": "/no"})
-    assert http_link.felt() == {"requests": 0, "connections": 0, "tenants": {}, "first_felt_unix_ns": None}
+    assert http_link.observed() == {"requests": 0, "connections": 0, "tenants": {}, "first_observed_unix_ns": None}
     first, second = http_link.caller(), http_link.caller()
     first.ask("/no", x_tenant_id="acme")
     first.ask("/no", Authorization=token({"tenant": "beta"}))
     second.ask("/no", x_tenant_id="acme")
     second.ask("/no")
     second.ask("/yes", x_tenant_id="acme")
-    felt = http_link.felt()
-    assert felt.pop("first_felt_unix_ns") > 0
-    assert felt == {"requests": 4, "connections": 2, "tenants": {"acme": 2, "beta": 1}}
+    observed = http_link.observed()
+    assert observed.pop("first_observed_unix_ns") > 0
+    assert observed == {"requests": 4, "connections": 2, "tenants": {"acme": 2, "beta": 1}}
     http_link.api.delete(path)
     assert http_link.touched() == 4
     http_link.rule("hang")
     assert http_link.touched() == 0
     http_link.api.post("/reset")
-    assert http_link.api.get("/harness/felt").json == {http_link.name: {}}
+    assert http_link.api.get("/harness/observed").json == {http_link.name: {}}
 
 
 # -- how rules go ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import PositiveInt
 
 from harness.faults.kinds.circumstances import Circumstances
-from harness.faults.kinds.injector import Felt
+from harness.faults.kinds.injector import Observed
 from harness.faults.kinds.standing_fault import StandingFault, now_ns
 from harness.model.base import Spec
 from harness.model.errors import HarnessError
@@ -41,9 +41,9 @@ class QuotaFault(StandingFault):
             raise HarnessError(msg) from None
         self._first_ns = now_ns()
 
-    def felt(self) -> Felt:
+    def observed(self) -> Observed:
         """Return that one quota was lowered."""
-        return Felt(touched=0 if self._first_ns is None else 1, unit="quotas", first_felt_ns=self._first_ns)
+        return Observed(touched=0 if self._first_ns is None else 1, unit="quotas", first_observed_ns=self._first_ns)
 
 
 def make(fault: Fault, around: Circumstances) -> QuotaFault:
