@@ -606,3 +606,14 @@ def test_a_repetition_that_no_call_shows_did_not_do_its_work(new_run):
     finding = finding_of(written)
     assert (finding.status, finding.cause) == (Status.UNKNOWN, Cause.NOT_OBSERVED)
     assert finding.reason == "It came 12 times; calls show it in 10 of 12."
+
+
+@pytest.mark.parametrize(("given_up", "status"), [(4, Status.PASS), (20, Status.UNKNOWN)])
+def test_a_few_calls_that_ran_out_of_time_at_once_say_nothing_of_a_delay(new_run, given_up, status):
+    written = new_run()
+    written.load_as_planned(but=[Stretch(12, 22, "acme", "checkout")])
+    written.fault_of_the_plan()
+    for number in range(40):
+        took_ms = 5 if number < given_up else 1500
+        written.request("acme", "checkout", 12.1 + number / 4.1, status=504, latency_ms=took_ms)
+    assert found(written.read(), "fault_observed")[0].status is status

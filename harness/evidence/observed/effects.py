@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 MOST = 0.8
 """A call shows a delay if it took so much of the shortest delay that was asked for."""
 
+MOST_GIVEN_UP = 0.25
+"""More calls than this that fail at once are no callers who ran out of time."""
+
 GROWN = 0.5
 """Delays too small to be told from noise in one call: the median must have grown by so much of what was asked for."""
 
@@ -173,6 +176,16 @@ def shown_by(effect: Effect, met: Met, before: Before) -> Bools:
         slower = has_slowed(met, before) or float(met.failed.mean()) >= before.failed + FAILS_MORE
         return np.full(len(met.failed), slower) & ~met.hidden
     return ~met.hidden
+
+
+def given_up_early(effect: Effect, met: Met, before: Before) -> Bools:
+    """Say which calls ended by their caller's own deadline before a delay could show: no evidence either way.
+
+    Only while they are few: where most calls fail at once, something else is in the way.
+    """
+    early: Bools = met.failed & ~met.hidden & (met.took_s <= (before.median_s if before.calls else 0.0))
+    few = effect is Effect.DELAY and len(early) > 0 and float(early.mean()) <= MOST_GIVEN_UP
+    return early if few else np.zeros(len(early), dtype=bool)
 
 
 def _is_told_apart(asked: Delay, before: Before) -> bool:

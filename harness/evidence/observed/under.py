@@ -19,6 +19,7 @@ from harness.evidence.observed.effects import (
     Met,
     delay_of,
     effect_of,
+    given_up_early,
     grown_by,
     hides,
     shown_by,
@@ -109,8 +110,9 @@ def _shown(
         grown_by(calls.start_ns, presence.begun[0] if presence.begun else 0, fault.ramp),
         vouched,
     )
-    shown = shown_by(effect_of(fault), met, _before(facts, link))
-    return shown, shown | ~outlasted
+    before, effect = _before(facts, link), effect_of(fault)
+    shown = shown_by(effect, met, before)
+    return shown, shown | ~(outlasted | given_up_early(effect, met, before))
 
 
 def _is_on(facts: Facts, fault: Fault, link: str) -> bool:
