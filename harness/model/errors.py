@@ -21,7 +21,7 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.BROKEN: "a critical check failed",
     ExitCode.UNKNOWN: "it could not be decided; the cause is printed",
     ExitCode.COULD_NOT_RUN: "the harness or the target could not do its job",
-    ExitCode.USAGE: "usage or scenario error, nothing selected included",
+    ExitCode.USAGE: "usage or scenario error; also when the selection matches nothing",
     ExitCode.NOT_ROLLED_BACK: "a rollback could not be confirmed: run `harness recover`",
     ExitCode.INTERRUPTED: "interrupted, after rollback",
 }
