@@ -107,5 +107,5 @@ def in_words(plan: Plan) -> list[str]:
 def _rests_on(demands: list[Expected]) -> str:
     hardest = min(demands, key=lambda e: e.requests / e.needed)
     what = "errors" if hardest.measure == "errors" else "slow answers"
-    seen = f"{hardest.needed} show {hardest.harm * 100:.3g}% of {what}"
+    seen = f"{hardest.needed} show {min(1.0, hardest.harm) * 100:.3g}% of {what}"
     return f"about {hardest.requests:,.0f} requests ({hardest.since}), {seen}"
