@@ -26,6 +26,8 @@ _JUDGED = {
     "steady_after": "steady after",
     "isolation": "isolation",
 }
+_WHERE_JUDGED = {"recording_whole": "recording whole", "services_stayed_up": "services stayed up"}
+"""Shown only where a verdict has them: those of earlier versions do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,9 @@ class Trust:
 
 def trust(observed: Observed, verdict: Verdict) -> tuple[Trust, ...]:
     """Return all reasons: the findings that every run gets, then the generator, the machine and the telemetry."""
-    judged = [_judged(name, [f for f in verdict.findings if f.check == check]) for check, name in _JUDGED.items()]
+    found = {f.check for f in verdict.findings}
+    shown = _JUDGED | {check: name for check, name in _WHERE_JUDGED.items() if check in found}
+    judged = [_judged(name, [f for f in verdict.findings if f.check == check]) for check, name in shown.items()]
     return (*judged, _generator(observed), _machine(observed), _telemetry(observed))
 
 
