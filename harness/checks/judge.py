@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.checks.catalogue import ASKED, BUILT_IN, CheckKind
+from harness.checks.catalogue import OF_EVERY_RUN, Check, asked, check_of
 from harness.checks.precedence import Judged, conclude, no_test, unproven
 from harness.checks.standing import Standing, settled
 from harness.checks.tampered import distrusted
@@ -75,30 +75,26 @@ class _Entry:
 
 
 def _entries(facts: Facts) -> Iterator[_Entry]:
-    checks = facts.plan.scenario.checks
+    checks, known = facts.plan.scenario.checks, asked()
     for entry in checks:
-        yield _Entry(
-            entry.id,
-            entry.kind,
-            True,
-            entry.severity,
-            _with(ASKED[entry.kind].judge, entry.spec),
-            ASKED[entry.kind].final,
-            _standing(facts, ASKED[entry.kind], entry.spec),
-        )
-    for name, built_in in BUILT_IN.items():
-        if name not in {entry.kind for entry in checks}:
-            standing = Standing(built_in.stands_on, built_in.by_absence)
-            yield _Entry(name, name, False, Severity.CRITICAL, built_in.judge, built_in.final, standing)
+        check = known[entry.kind]
+        standing = _standing(facts, check, entry.spec)
+        judge_it = _with(check.judge, entry.spec)
+        yield _Entry(entry.id, entry.kind, True, entry.severity, judge_it, check.kind.final, standing)
+    for kind in OF_EVERY_RUN:
+        if kind.name not in {entry.kind for entry in checks}:
+            check = check_of(kind)
+            standing = Standing(kind.stands_on, check.by_absence)
+            yield _Entry(kind.name, kind.name, False, Severity.CRITICAL, check.judge, kind.final, standing)
 
 
-def _standing(facts: Facts, kind: CheckKind, spec: Spec) -> Standing:
+def _standing(facts: Facts, check: Check, spec: Spec) -> Standing:
     """Return what an asked for check stands on: of its signals only what its link, service or ledger is about."""
     link, service, ledger = (getattr(spec, name, None) for name in ("link", "service", "ledger"))
     about = {*(ends_of(link) if link else ()), *filter(None, (service, ledger))}
     if ledger in facts.plan.target.ledgers:
         about |= {facts.plan.target.ledgers[ledger].of or ledger}
-    return Standing(kind.stands_on, kind.by_absence, frozenset(about))
+    return Standing(check.kind.stands_on, check.by_absence, frozenset(about))
 
 
 def _with(check: Callable[[Facts, Any], Iterable[Finding]], spec: Spec) -> Callable[[Facts], Iterable[Finding]]:

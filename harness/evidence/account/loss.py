@@ -2,28 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.evidence.requests import Pair
 from harness.model.result.finding import Window
+from harness.model.result.signal import Signal
+
+__all__ = ["ANY_FLOW", "Ints", "Loss", "Scope", "Signal", "Wholeness"]
 
 Ints = NDArray[np.int64]
 ANY_FLOW = ""
 """The flow of a pair of which only the tenant is known."""
-
-
-class Signal(Enum):
-    """One kind of record that checks rest on."""
-
-    REQUESTS = "requests"
-    SPANS = "spans"
-    EVENTS = "events"
-    METRICS = "metrics"
-    LEDGER = "ledger"
-    LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True)

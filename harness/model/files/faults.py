@@ -1,24 +1,13 @@
 """`faults:` of a scenario: what is perturbed, where, for whom and when. One entry is exactly one kind of fault."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import (
-    Field,
-    GetJsonSchemaHandler,
-    ModelWrapValidatorHandler,
-    PositiveInt,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    create_model,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, GetJsonSchemaHandler, PositiveInt, create_model, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
 
 from harness.model.base import Spec
+from harness.model.files.extensible import PLUGINS, Extensible
 from harness.model.files.fault_fields import fields_of
 from harness.model.files.fault_kinds.declared import BUILT_IN, added_kinds, every_kind, old_names
 from harness.model.files.fault_kinds.on_links import TOXICS as _TOXICS
@@ -56,7 +45,7 @@ class Repeat(Spec):
     times: PositiveInt
 
 
-class _AnyFault(Spec):
+class _AnyFault(Extensible):
     """What every fault has: its place and its time. `Fault` adds the kinds."""
 
     link: str | None = None
@@ -124,42 +113,31 @@ class _AnyFault(Spec):
         again_s = self.repeat.every * (self.repeat.times - 1) if self.repeat else 0.0
         return again_s + (self.duration or 0.0)
 
-    @classmethod
-    def known_keys(cls) -> list[str]:
-        """Return the keys that a fault can have, those of plugins included."""
-        return [*cls.model_fields, *(kind.name for kind in added_kinds() if kind.name not in cls.model_fields)]
-
-    @classmethod
-    def annotation_of(cls, key: str | int) -> Any:
-        """Return the type of what stands under *key*, also under an old name or that of a plugin's kind."""
-        fields = (_extended(added_kinds()) if added_kinds() else Fault).model_fields
-        found = fields.get(old_names(every_kind().values()).get(str(key), str(key)))
-        return found.annotation if found else None
-
     # -- kinds that plugins add ----------------------------------------------------------------------------------------
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _with_added_kinds(cls, raw: Any, handler: ModelWrapValidatorHandler["_AnyFault"]) -> "_AnyFault":
-        if cls is Fault and isinstance(raw, Mapping) and added_kinds():
-            return _extended(added_kinds()).model_validate(raw)
-        return handler(raw)
-
-    @model_serializer(mode="wrap")
-    def _with_added_values(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        data: dict[str, Any] = handler(self)
-        for kind in added_kinds():
-            if type(self) is not Fault and kind.name in self.given and kind.name not in data and not info.include:
-                data |= self.model_dump(mode=info.mode, include={kind.name}, exclude_defaults=info.exclude_defaults)
-        return data
+    def added_names(cls) -> list[str]:
+        """Return the kinds that plugins added so far."""
+        return [kind.name for kind in added_kinds()]
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        if cls is Fault and added_kinds():
-            return handler(_extended(added_kinds()).__pydantic_core_schema__)
-        return _with_old_names(handler, handler(schema))
+    def extended(cls) -> type["Fault"]:
+        """Return the model with the plugins' kinds."""
+        return _extended(added_kinds()) if added_kinds() else Fault
+
+    @classmethod
+    def todays_name(cls, key: str) -> str:
+        """Return what the kind *key* is called today."""
+        return old_names(every_kind().values()).get(key, key)
+
+    @classmethod
+    def with_old_names(cls, handler: GetJsonSchemaHandler, schema: JsonSchemaValue) -> JsonSchemaValue:
+        """Let the JSON Schema take the old names too, and mark them for editors."""
+        properties = handler.resolve_ref_schema(schema)["properties"]
+        for old, name in old_names(every_kind().values()).items():
+            if name in properties:
+                properties[old] = {**properties[name], "deprecated": True, "description": f"The old name of {name}."}
+        return schema
 
     # -- what must fit together ----------------------------------------------------------------------------------------
 
@@ -226,14 +204,5 @@ else:
 @lru_cache(maxsize=8)
 def _extended(added: tuple[FaultKind, ...]) -> type[Fault]:
     """Return the model of a fault that may also be of an added kind."""
-    extended: type[Fault] = create_model("Fault", __base__=Fault, __module__="harness.plugins", **fields_of(added))
+    extended: type[Fault] = create_model("Fault", __base__=Fault, __module__=PLUGINS, **fields_of(added))
     return extended
-
-
-def _with_old_names(handler: GetJsonSchemaHandler, schema: JsonSchemaValue) -> JsonSchemaValue:
-    """Let the JSON Schema take the old names too, and mark them for editors."""
-    properties = handler.resolve_ref_schema(schema)["properties"]
-    for old, name in old_names(every_kind().values()).items():
-        if name in properties:
-            properties[old] = {**properties[name], "deprecated": True, "description": f"The old name of {name}."}
-    return schema

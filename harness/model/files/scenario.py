@@ -1,274 +1,72 @@
 """`scenarios/*.yaml`: one claim each, with the load, the faults, the blast radius and the checks that decide it."""
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from harness.model.base import Spec
+from harness.model.files.check_kinds.on_calls import (
+    Backoff,
+    BreakerCheck,
+    BulkheadCheck,
+    CouplingCheck,
+    RetriesCheck,
+    TraceCheck,
+)
+from harness.model.files.check_kinds.on_data import (
+    IntegrityCheck,
+    IsolationCheck,
+    MetricCheck,
+    SignalsCheck,
+    SourceThreshold,
+)
+from harness.model.files.check_kinds.on_requests import (
+    DeadlineCheck,
+    ImpactCheck,
+    ObjectiveCheck,
+    RecoveryCheck,
+    RefusalsCheck,
+)
+from harness.model.files.checks import CHECKS, CheckSpec
 from harness.model.files.fault_kinds.row import Place
 from harness.model.files.faults import Fault, Rate
 from harness.model.files.leaks import LeakLevels
-from harness.model.files.metric_units import UNITS, unit_factor
+from harness.model.files.metric_units import unit_factor
+from harness.model.files.phases import QUICK, Phase, Phases
+from harness.model.files.severity import Severity
 from harness.model.files.source import Source, did_you_mean, read_yaml, validate
 from harness.model.files.target import Objective, Protocol, ServiceKind, Target
-from harness.model.files.units import Bound, Duration, Share
-
-
-class Phase(Enum):
-    """The windows of one run, in their order."""
-
-    WARMUP = "warmup"
-    BASELINE = "baseline"
-    FAULT = "fault"
-    RECOVERY = "recovery"
-
-
-class Phases(Spec):
-    """How long each window is."""
-
-    warmup: Duration = 4.0
-    baseline: Duration = 16.0
-    fault: Duration = 20.0
-    recovery: Duration = 16.0
-
-    @model_validator(mode="after")
-    def _can_be_judged(self) -> "Phases":
-        for phase in (Phase.BASELINE, Phase.FAULT, Phase.RECOVERY):
-            if self.seconds(phase) < 1:
-                msg = f"{phase.value} must last at least 1s: there would be nothing to judge"
-                raise ValueError(msg)
-        return self
-
-    def seconds(self, phase: Phase) -> float:
-        """Return the length of *phase*."""
-        return float(getattr(self, phase.value))
-
-    @property
-    def total_s(self) -> float:
-        """Length of the whole run under load."""
-        return sum(self.seconds(phase) for phase in Phase)
-
-
-QUICK = Phases.model_validate({"warmup": "2s", "baseline": "6s", "fault": "8s", "recovery": "6s"})
-"""What --quick takes unless the scenario says otherwise; never longer than the scenario's own phases."""
-
-
-class Severity(Enum):
-    """What a failed check means for the verdict, and who hears of it."""
-
-    CRITICAL = "critical"
-    WARNING = "warning"
-
-    @property
-    def queue(self) -> str:
-        """Where a failed finding goes: somebody is paged for a critical one, the rest is reviewed in the morning."""
-        return "page" if self is Severity.CRITICAL else "review"
-
-
-class ObjectiveCheck(Objective):
-    """A flow keeps its bounds for the tenants named (all without a list) in one phase."""
-
-    flow: str
-    tenants: list[str] = []
-    phase: Phase = Phase.FAULT
-
-
-class BreakerCheck(Spec):
-    """The breaker of a link opens under the fault, answers at once while open, and closes after it."""
-
-    link: str
-    opens_within: Duration
-    closes_within: Duration
-    refuses_within: Duration = Field(
-        default=0.3, description="Half of the victims' requests are answered this fast once it is open."
-    )
-
-
-class BulkheadCheck(Spec):
-    """Calls over a link never exceed the limit, and other flows through the caller keep their objectives."""
-
-    link: str
-    limit: PositiveInt | None = Field(
-        default=None,
-        description="Most calls under way at once; without it the caller's metric resilience_bulkhead_limit.",
-    )
-    others_unharmed: bool = True
-
-
-class Backoff(Spec):
-    """Pauses between attempts: full jitter below a ceiling that doubles."""
-
-    first: Duration = Field(description="The ceiling before the second attempt.")
-    longest: Duration = Field(description="Where the ceiling stops to grow.")
-
-
-class RetriesCheck(Spec):
-    """Attempts per call over a link during the fault, and the pauses between them."""
-
-    link: str
-    amplification: Bound
-    backoff: Backoff | None = None
-
-
-class TraceCheck(Spec):
-    """Traces are complete, and slow or failed ones point at the faulted link."""
-
-    complete: Bound = Bound(">=", 0.99, "%")
-    blames: str | None = None
-    errors_name_it: Bound | None = Field(
-        default=None, description="Share of the error answers that name the trace of their own request."
-    )
-
-
-class RecoveryCheck(Spec):
-    """Every tenant and flow is back within its objectives so soon after the fault ends."""
-
-    within: Duration
-
-
-class DeadlineCheck(Spec):
-    """A flow answers, well or badly, within its deadline."""
-
-    flow: str
-    within: Duration
-    share: Share = Field(default=0.99, description="Of the requests in the fault phase.")
-    tenants: list[str] = []
-
-
-class RefusalsCheck(Spec):
-    """A tenant's surplus is refused at the door (429 or 503 with Retry-After), quickly."""
-
-    tenant: str
-    share: Bound
-    within: Duration = 0.5
-
-
-class IntegrityCheck(Spec):
-    """Every acknowledged write is there, once; no refused one is."""
-
-    ledger: str
-
-
-class IsolationCheck(Spec):
-    """No answer held another tenant's data. Every run gets it, asked or not."""
-
-
-class ImpactCheck(Spec):
-    """A flow's p95 under the fault, as a multiple of its baseline."""
-
-    flow: str
-    p95: Bound
-    tenants: list[str] = []
-
-
-class MetricCheck(Spec):
-    """One of the target's own metrics keeps a bound in one phase."""
-
-    name: str
-    service: str | None = None
-    labels: dict[str, str] = {}
-    measure: Annotated[str, Field(pattern="^(increase|max|min|last)$")] = "increase"
-    bound: Bound
-    unit: Annotated[str, Field(pattern=f"^({'|'.join(UNITS)})$")] | None = Field(
-        default=None, description="Unit of the metric, where its name does not end with it (`_seconds`, `_ratio` …)."
-    )
-    phase: Phase = Phase.FAULT
-    after: Duration = Field(default=0.0, description="Looked at from so long after the phase began.")
-    because: str = Field(default="", description="What it means when the bound is broken.")
-
-
-class CouplingCheck(Spec):
-    """How tightly services hang together, by the traces of the baseline; synchronous calls between services."""
-
-    depth: Bound | None = None
-    fan_out: Bound | None = None
-    chattiness: Bound | None = None
-    shared_stores: Bound | None = Bound("<=", 0, "")
-
-
-class SourceThreshold(Spec):
-    """How far one source may be off, and what it means when it is."""
-
-    tolerance: Share = 0.02
-    severity: Severity = Severity.CRITICAL
-
-
-class SignalsCheck(Spec):
-    """Logs, metrics and traces of a service count the requests that its clients sent."""
-
-    service: str
-    metrics: SourceThreshold = SourceThreshold()
-    traces: SourceThreshold = SourceThreshold()
-    logs: SourceThreshold = SourceThreshold()
-    metric: str = "http_server_requests_total"
-    log: str = Field(default="request", description="How each line of the access log begins.")
-
-
-CHECKS = (
-    "objective",
-    "breaker",
-    "bulkhead",
-    "retries",
-    "trace",
-    "recovery",
-    "deadline",
-    "refusals",
-    "integrity",
-    "isolation",
-    "impact",
-    "metric",
-    "coupling",
-    "signals",
-)
-
-
-class CheckSpec(Spec):
-    """One entry of `checks:`: exactly one check, and optionally a name and a severity."""
-
-    objective: ObjectiveCheck | None = None
-    breaker: BreakerCheck | None = None
-    bulkhead: BulkheadCheck | None = None
-    retries: RetriesCheck | None = None
-    trace: TraceCheck | None = None
-    recovery: RecoveryCheck | None = None
-    deadline: DeadlineCheck | None = None
-    refusals: RefusalsCheck | None = None
-    integrity: IntegrityCheck | None = None
-    isolation: IsolationCheck | None = None
-    impact: ImpactCheck | None = None
-    metric: MetricCheck | None = None
-    coupling: CouplingCheck | None = None
-    signals: SignalsCheck | None = None
-    name: str | None = Field(
-        default=None, description="How findings and `proves` call it; without it the kind of check."
-    )
-    severity: Severity = Severity.CRITICAL
-
-    @model_validator(mode="after")
-    def _is_one_check(self) -> "CheckSpec":
-        given = [name for name in CHECKS if getattr(self, name) is not None]
-        if len(given) != 1:
-            msg = f"an entry is exactly one of {', '.join(CHECKS)}; got {', '.join(given) or 'none'}"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def kind(self) -> str:
-        """Which check it is."""
-        return next(name for name in CHECKS if getattr(self, name) is not None)
-
-    @property
-    def id(self) -> str:
-        """How findings call it."""
-        return self.name or self.kind
-
-    @property
-    def spec(self) -> Spec:
-        """The check's own parameters."""
-        spec: Spec = getattr(self, self.kind)
-        return spec
+from harness.model.files.units import Bound, Duration
+
+__all__ = [
+    "CHECKS",
+    "QUICK",
+    "Backoff",
+    "BreakerCheck",
+    "BulkheadCheck",
+    "CheckSpec",
+    "CouplingCheck",
+    "DeadlineCheck",
+    "Guardrail",
+    "ImpactCheck",
+    "IntegrityCheck",
+    "IsolationCheck",
+    "MetricCheck",
+    "ObjectiveCheck",
+    "Phase",
+    "Phases",
+    "RecoveryCheck",
+    "RefusalsCheck",
+    "RetriesCheck",
+    "Scenario",
+    "Severity",
+    "SignalsCheck",
+    "SourceThreshold",
+    "TraceCheck",
+    "load_scenario",
+    "read_scenario_head",
+]
 
 
 class Guardrail(Spec):
