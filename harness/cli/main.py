@@ -31,7 +31,7 @@ _COMMANDS: Mapping[str, str] = {
 
 
 _READ_FAULTS = ("run", "list", "plan", "faults", "check", "report", "schema")
-"""Commands that read scenarios or recordings, where a fault may be of a kind that a plugin adds."""
+"""Commands that read scenarios or recordings, where a fault or a check may be of a kind that a plugin adds."""
 
 
 class Commands(click.Group):
@@ -80,6 +80,7 @@ def cli(context: click.Context) -> None:
     """
     if context.invoked_subcommand in _READ_FAULTS:
         import_module("harness.faults.plugins").load_plugins()
+        import_module("harness.checks.plugins").load_plugins()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from harness.model.files.fault_fields import fields_of
 from harness.model.files.fault_kinds.declared import BUILT_IN, add_kinds, old_names
 from harness.model.files.fault_kinds.row import FaultKind, resolve
 from harness.model.files.faults import Fault
+from harness.model.plugins import distribution_of
 
 _HINT = "correct the plugin, or uninstall it"
 
@@ -26,7 +27,7 @@ def load_plugins() -> list[FaultKind]:
             msg = f"fault plugin {plugin}: {why}"
             raise HarnessError(msg, hint=_HINT)
         assert isinstance(declared, FaultKind)
-        kinds[declared.name] = replace(declared, origin=plugin.partition(" ")[0])
+        kinds[declared.name] = replace(declared, origin=distribution_of(plugin))
     add_kinds(kinds.values())
     return list(kinds.values())
 

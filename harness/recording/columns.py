@@ -1,6 +1,7 @@
 """The columns of each table of a recording. Times are UTC nanoseconds, ids are raw bytes (16 a trace, 8 a span)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
 import pyarrow as pa
@@ -10,65 +11,80 @@ _WORD = pa.string()  # few distinct values: Parquet dictionary-encodes them, the
 _TRACE = pa.binary(16)
 _SPAN = pa.binary(8)
 
-REQUESTS = pa.schema(
-    [
-        ("tenant", _WORD),
-        ("flow", _WORD),
-        ("step", _WORD),
-        ("intended_start", _TIME),  # when the arrival was due; for later steps the end of the step before
-        ("start", _TIME),  # when it was sent; 0 if it never was (outcome dropped)
-        ("end", _TIME),
-        ("status", pa.int16()),  # HTTP status; 0 without an answer
-        ("outcome", _WORD),  # Outcome
-        ("error", _WORD),  # null, or a short cause: "timeout", "connection refused", "payment_unavailable"
-        ("trace_id", _TRACE),
-        ("bytes", pa.int32()),
-        ("retry_after", pa.bool_()),  # the answer said when to come back
-        ("foreign", _WORD),  # the other tenant whose data the answer held; null is good
-    ]
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table, and what it holds."""
+
+    name: str
+    type: pa.DataType
+    about: str
+
+
+REQUESTS_COLUMNS = (
+    Column("tenant", _WORD, "Whose request it was."),
+    Column("flow", _WORD, "Name of the flow."),
+    Column("step", _WORD, "Name of the step."),
+    Column("intended_start", _TIME, "When the arrival was due; for later steps the end of the step before."),
+    Column("start", _TIME, "When it was sent; 0 if it never was (outcome dropped)."),
+    Column("end", _TIME, "When the answer was complete, or was given up."),
+    Column("status", pa.int16(), "HTTP status; 0 without an answer."),
+    Column("outcome", _WORD, "ok, refused, failed, unknown (no answer) or dropped (never sent)."),
+    Column("error", _WORD, 'Null, or a short cause: "timeout", "connection refused", "payment_unavailable".'),
+    Column("trace_id", _TRACE, "The trace that the request began."),
+    Column("bytes", pa.int32(), "Length of the answer's body."),
+    Column("retry_after", pa.bool_(), "The answer said when to come back."),
+    Column("foreign", _WORD, "The other tenant whose data the answer held; null is good."),
 )
-SPANS = pa.schema(
-    [
-        ("trace_id", _TRACE),
-        ("span_id", _SPAN),
-        ("parent_id", _SPAN),  # null for a root
-        ("service", _WORD),
-        ("name", _WORD),
-        ("kind", _WORD),  # server, client, internal, producer, consumer
-        ("start", _TIME),
-        ("end", _TIME),
-        ("status", _WORD),  # unset, ok, error
-        ("tenant", _WORD),
-        ("link", _WORD),  # "caller -> callee" of client spans that name their peer.service
-        ("attempt", pa.int16()),  # resilience.retry.attempt of client spans, else 0
-        ("http_status", pa.int16()),  # 0 where there is none
-        ("attributes", pa.string()),  # JSON, or null
-        ("events", pa.string()),  # JSON list of {name, time, attributes}, or null
-    ]
+SPANS_COLUMNS = (
+    Column("trace_id", _TRACE, "Its trace."),
+    Column("span_id", _SPAN, "Its own id."),
+    Column("parent_id", _SPAN, "Null for a root."),
+    Column("service", _WORD, "The service that recorded it."),
+    Column("name", _WORD, "Name of the operation."),
+    Column("kind", _WORD, "One of server, client, internal, producer, consumer."),
+    Column("start", _TIME, "When it began."),
+    Column("end", _TIME, "When it ended."),
+    Column("status", _WORD, "One of unset, ok, error."),
+    Column("tenant", _WORD, "Whose request it belongs to."),
+    Column("link", _WORD, '"caller -> callee" of client spans that name their peer.service.'),
+    Column("attempt", pa.int16(), "The attribute resilience.retry.attempt of client spans, else 0."),
+    Column("http_status", pa.int16(), "0 where there is none."),
+    Column("attributes", pa.string(), "JSON, or null."),
+    Column("events", pa.string(), "JSON list of {name, time, attributes}, or null."),
 )
-METRICS = pa.schema(
-    [("time", _TIME), ("service", _WORD), ("name", _WORD), ("labels", _WORD), ("value", pa.float64())]
-)  # labels: JSON, sorted keys
-LOGS = pa.schema(
-    [
-        ("time", _TIME),
-        ("service", _WORD),
-        ("severity", _WORD),
-        ("body", pa.string()),
-        ("trace_id", _TRACE),
-        ("tenant", _WORD),
-    ]
+METRICS_COLUMNS = (
+    Column("time", _TIME, "When it was scraped."),
+    Column("service", _WORD, "The service that exposes it."),
+    Column("name", _WORD, "Name of the metric."),
+    Column("labels", _WORD, "JSON with sorted keys."),
+    Column("value", pa.float64(), "The sample."),
 )
-LEDGER = pa.schema(
-    [
-        ("time", _TIME),
-        ("type", _WORD),  # invoke, ok, fail, unknown (of writes); read (what the target holds at the end), before
-        ("ledger", _WORD),
-        ("tenant", _WORD),
-        ("key", pa.string()),
-        ("value", pa.string()),  # read: the tenant that the answer named; else null
-        ("trace_id", _TRACE),
-    ]
+LOGS_COLUMNS = (
+    Column("time", _TIME, "When it was written."),
+    Column("service", _WORD, "The service that wrote it."),
+    Column("severity", _WORD, "As the service writes it."),
+    Column("body", pa.string(), "The message."),
+    Column("trace_id", _TRACE, "The trace that it belongs to, or null."),
+    Column("tenant", _WORD, "Whose request it belongs to, or null."),
+)
+LEDGER_COLUMNS = (
+    Column("time", _TIME, "When it happened."),
+    Column("type", _WORD, "Invoke, ok, fail, unknown (of writes); read (what the target holds at the end), before."),
+    Column("ledger", _WORD, "Name of the ledger."),
+    Column("tenant", _WORD, "Whose write or read it was."),
+    Column("key", pa.string(), "The key that was written or read."),
+    Column("value", pa.string(), "Read: the tenant that the answer named; else null."),
+    Column("trace_id", _TRACE, "The trace of the request."),
+)
+
+
+def _schema(columns: tuple[Column, ...]) -> pa.Schema:
+    return pa.schema([(column.name, column.type) for column in columns])
+
+
+REQUESTS, SPANS, METRICS, LOGS, LEDGER = map(
+    _schema, (REQUESTS_COLUMNS, SPANS_COLUMNS, METRICS_COLUMNS, LOGS_COLUMNS, LEDGER_COLUMNS)
 )
 
 
@@ -86,6 +102,19 @@ class Table(Enum):
         """Return the columns."""
         return {"requests": REQUESTS, "spans": SPANS, "metrics": METRICS, "logs": LOGS, "ledger": LEDGER}[self.value]
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return the columns with what they hold."""
+        return _COLUMNS[self.value]
+
+
+_COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "requests": REQUESTS_COLUMNS,
+    "spans": SPANS_COLUMNS,
+    "metrics": METRICS_COLUMNS,
+    "logs": LOGS_COLUMNS,
+    "ledger": LEDGER_COLUMNS,
+}
 
 WORDS = frozenset(
     {"tenant", "flow", "step", "outcome", "error", "foreign", "service", "name", "kind", "status", "link"}

@@ -4,9 +4,10 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.checks.plugins import load_plugins as load_checks
 from harness.drivers.catalogue import DriverKind, kind_of, why_unavailable
 from harness.faults.kinds.catalogue import needs_of, why_missing
-from harness.faults.plugins import load_plugins
+from harness.faults.plugins import load_plugins as load_faults
 from harness.load.placeholders import check_placeholders
 from harness.model.errors import UsageError
 from harness.model.files.loading import load_sound_scenario, load_sound_target
@@ -26,7 +27,8 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     Raises:
         UsageError: anything in the files or the options that does not fit together, with its position.
     """
-    load_plugins()
+    load_faults()
+    load_checks()
     path = find_scenario(name)
     head = read_scenario_head(path)
     resolved = load_runnable_target(target_path(path, head, target))

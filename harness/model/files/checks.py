@@ -21,7 +21,9 @@ class _AnyCheck(Extensible):
     name: str | None = Field(
         default=None, description="How findings and `proves` call it; without it the kind of check."
     )
-    severity: Severity = Severity.CRITICAL
+    severity: Severity = Field(
+        default=Severity.CRITICAL, description="warning: a failure is reported, and does not break the claim."
+    )
 
     @model_validator(mode="after")
     def _is_one_check(self, info: ValidationInfo) -> "_AnyCheck":

@@ -194,10 +194,10 @@ class Token(Spec):
 class Objective(Spec):
     """What a tenant was promised for a flow."""
 
-    errors: Bound | None = None
-    p50: Bound | None = None
-    p95: Bound | None = None
-    p99: Bound | None = None
+    errors: Bound | None = Field(default=None, description="Share of the requests without a good answer.")
+    p50: Bound | None = Field(default=None, description="Median latency.")
+    p95: Bound | None = Field(default=None, description="95th percentile of the latency.")
+    p99: Bound | None = Field(default=None, description="99th percentile of the latency.")
     slowdown: Bound | None = Field(
         default=None, description='p50 and p95 as a multiple of the same tenant\'s baseline: "<= 1.5x".'
     )

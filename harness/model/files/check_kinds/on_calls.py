@@ -15,9 +15,9 @@ _CALLED = _TRACED | {Signal.EVENTS}
 class BreakerCheck(Spec):
     """The breaker of a link opens under the fault, answers at once while open, and closes after it."""
 
-    link: str
-    opens_within: Duration
-    closes_within: Duration
+    link: str = Field(description="Caller and callee: `orders -> payments`.")
+    opens_within: Duration = Field(description="Longest time from the start of the fault.")
+    closes_within: Duration = Field(description="Longest time from the end of the fault.")
     refuses_within: Duration = Field(
         default=0.3, description="Half of the victims' requests are answered this fast once it is open."
     )
@@ -26,12 +26,12 @@ class BreakerCheck(Spec):
 class BulkheadCheck(Spec):
     """Calls over a link never exceed the limit, and other flows through the caller keep their objectives."""
 
-    link: str
+    link: str = Field(description="Caller and callee: `orders -> payments`.")
     limit: PositiveInt | None = Field(
         default=None,
         description="Most calls under way at once; without it the caller's metric resilience_bulkhead_limit.",
     )
-    others_unharmed: bool = True
+    others_unharmed: bool = Field(default=True, description="Judge the other flows through the caller too.")
 
 
 class Backoff(Spec):
@@ -44,16 +44,16 @@ class Backoff(Spec):
 class RetriesCheck(Spec):
     """Attempts per call over a link during the fault, and the pauses between them."""
 
-    link: str
-    amplification: Bound
+    link: str = Field(description="Caller and callee: `orders -> payments`.")
+    amplification: Bound = Field(description="Attempts per call in the fault phase.")
     backoff: Backoff | None = None
 
 
 class TraceCheck(Spec):
     """Traces are complete, and slow or failed ones point at the faulted link."""
 
-    complete: Bound = Bound(">=", 0.99, "%")
-    blames: str | None = None
+    complete: Bound = Field(default=Bound(">=", 0.99, "%"), description="Share of the traces that lack no span.")
+    blames: str | None = Field(default=None, description="The link at which traces of hurt requests must point.")
     errors_name_it: Bound | None = Field(
         default=None, description="Share of the error answers that name the trace of their own request."
     )
@@ -62,10 +62,12 @@ class TraceCheck(Spec):
 class CouplingCheck(Spec):
     """How tightly services hang together, by the traces of the baseline; synchronous calls between services."""
 
-    depth: Bound | None = None
-    fan_out: Bound | None = None
-    chattiness: Bound | None = None
-    shared_stores: Bound | None = Bound("<=", 0, "")
+    depth: Bound | None = Field(default=None, description="Longest chain of calls behind a request.")
+    fan_out: Bound | None = Field(default=None, description="Services that one service calls for a request.")
+    chattiness: Bound | None = Field(default=None, description="Calls of one service to the same other one.")
+    shared_stores: Bound | None = Field(
+        default=Bound("<=", 0, ""), description="Databases that more than one service calls."
+    )
 
 
 BREAKER = CheckKind(

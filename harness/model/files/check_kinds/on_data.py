@@ -16,7 +16,7 @@ from harness.model.result.signal import Signal
 class IntegrityCheck(Spec):
     """Every acknowledged write is there, once; no refused one is."""
 
-    ledger: str
+    ledger: str = Field(description="Name of a ledger of the target.")
 
 
 class IsolationCheck(Spec):
@@ -26,34 +26,38 @@ class IsolationCheck(Spec):
 class MetricCheck(Spec):
     """One of the target's own metrics keeps a bound in one phase."""
 
-    name: str
-    service: str | None = None
-    labels: dict[str, str] = {}
-    measure: Annotated[str, Field(pattern="^(increase|max|min|last)$")] = "increase"
-    bound: Bound
+    name: str = Field(description="Name of the metric, as it is exposed.")
+    service: str | None = Field(default=None, description="The service that exposes it; without one all that do.")
+    labels: dict[str, str] = Field(default={}, description="Only series with these labels.")
+    measure: Annotated[str, Field(pattern="^(increase|max|min|last)$")] = Field(
+        default="increase", description="What is made of its samples in the phase."
+    )
+    bound: Bound = Field(description="What the measure must keep.")
     unit: Annotated[str, Field(pattern=f"^({'|'.join(UNITS)})$")] | None = Field(
         default=None, description="Unit of the metric, where its name does not end with it (`_seconds`, `_ratio` …)."
     )
-    phase: Phase = Phase.FAULT
-    after: Duration = Field(default=0.0, description="Looked at from so long after the phase began.")
+    phase: Phase = Field(default=Phase.FAULT, description="The phase whose samples are judged.")
+    after: Duration = Field(default=0.0, description="Skip this much of the start of the phase.")
     because: str = Field(default="", description="What it means when the bound is broken.")
 
 
 class SourceThreshold(Spec):
     """How far one source may be off, and what it means when it is."""
 
-    tolerance: Share = 0.02
-    severity: Severity = Severity.CRITICAL
+    tolerance: Share = Field(default=0.02, description="Share by which the source may be off.")
+    severity: Severity = Field(default=Severity.CRITICAL, description="What it means when it is off by more.")
 
 
 class SignalsCheck(Spec):
     """Logs, metrics and traces of a service count the requests that its clients sent."""
 
-    service: str
+    service: str = Field(description="Name of a service of the target.")
     metrics: SourceThreshold = SourceThreshold()
     traces: SourceThreshold = SourceThreshold()
     logs: SourceThreshold = SourceThreshold()
-    metric: str = "http_server_requests_total"
+    metric: str = Field(
+        default="http_server_requests_total", description="The counter of the requests that the service answered."
+    )
     log: str = Field(default="request", description="How each line of the access log begins.")
 
 

@@ -15,40 +15,40 @@ _REQUESTS = frozenset({Signal.REQUESTS})
 class ObjectiveCheck(Objective):
     """A flow keeps its bounds for the tenants named (all without a list) in one phase."""
 
-    flow: str
-    tenants: list[str] = []
-    phase: Phase = Phase.FAULT
+    flow: str = Field(description="Name of a flow of the target.")
+    tenants: list[str] = Field(default=[], description="Only these; without a list every tenant with load on the flow.")
+    phase: Phase = Field(default=Phase.FAULT, description="The phase whose requests are judged.")
 
 
 class RecoveryCheck(Spec):
     """Every tenant and flow is back within its objectives so soon after the fault ends."""
 
-    within: Duration
+    within: Duration = Field(description="Longest time from the end of the fault.")
 
 
 class DeadlineCheck(Spec):
     """A flow answers, well or badly, within its deadline."""
 
-    flow: str
-    within: Duration
+    flow: str = Field(description="Name of a flow of the target.")
+    within: Duration = Field(description="Longest time from when the request was due.")
     share: Share = Field(default=0.99, description="Of the requests in the fault phase.")
-    tenants: list[str] = []
+    tenants: list[str] = Field(default=[], description="Only these; without a list every tenant with load on the flow.")
 
 
 class RefusalsCheck(Spec):
     """A tenant's surplus is refused at the door (429 or 503 with Retry-After), quickly."""
 
-    tenant: str
-    share: Bound
-    within: Duration = 0.5
+    tenant: str = Field(description="Who sends the surplus.")
+    share: Bound = Field(description="Of its requests in the fault phase, as refused.")
+    within: Duration = Field(default=0.5, description="p95 of the refusals.")
 
 
 class ImpactCheck(Spec):
     """A flow's p95 under the fault, as a multiple of its baseline."""
 
-    flow: str
-    p95: Bound
-    tenants: list[str] = []
+    flow: str = Field(description="Name of a flow of the target.")
+    p95: Bound = Field(description="Multiple of the p95 in the baseline.")
+    tenants: list[str] = Field(default=[], description="Only these; without a list every tenant with load on the flow.")
 
 
 OBJECTIVE = CheckKind(

@@ -1,0 +1,1 @@
+"""A check that no tenant is served much more slowly than another."""
