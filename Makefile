@@ -29,8 +29,8 @@ wheel: $(VENV)/.installed-dev ## build the wheel into dist/
 	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . && ls dist
 
 lock: ## resolve the dependencies anew into requirements*.lock (needs uv on the PATH)
-	uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --group build -o requirements.lock
-	uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --group dev -o requirements-dev.lock
+	uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --extra sample --group build -o requirements.lock
+	uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --extra sample --group dev -o requirements-dev.lock
 
 clean: ## remove the environment, caches and build output; runs/ stays
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -66,26 +66,18 @@ class Progress:
                 return "undone", f"{event.text('fault')} undone and read back" + (
                     f" by the {by}" if by != "harness" else ""
                 )
-            case Kind.FAULT_FAILED:
-                return "problem", f"{event.text('fault')}: {event.text('step')} failed: {event.text('cause')}"
-            case Kind.GUARDRAIL_TRIPPED:
-                who = f"{event.text('tenant')} {event.text('flow')}"
-                return "problem", f"{event.text('guardrail')} tripped: {who} {event.text('value')}"
             case Kind.BREAKER_CHANGED:
                 return self._breaker(event)
-            case Kind.PROCESS_EXITED if not event.fields.get("expected"):
-                return "problem", f"{event.text('service')} exited (code {event.text('code') or 'unknown'})"
-            case Kind.TELEMETRY_LOST:
-                return "problem", f"telemetry lost: {event.text('count')} {event.text('what')}"
             case Kind.NOTE:
                 return "note", event.text("text")
-        return None
+        problem = _problem(event)
+        return ("problem", problem) if problem else None
 
     def _breaker(self, event: Event) -> tuple[str, str] | None:
         """Say when a breaker opens and when it has closed again, not each probe between."""
         key, to = (event.text("service"), event.text("breaker")), event.text("to_state")
         before = self._breakers.get(key, "closed")
-        if to == "half_open" or to == before:
+        if to in ("half_open", before):
             return None
         self._breakers[key] = to
         return "breaker", f"{event.text('breaker')} {to}"
@@ -95,6 +87,20 @@ class Progress:
         if self._live:
             tenants = "  ".join(_tenant(name, counts) for name, counts in progress.get("progress", {}).items())
             self._live.update(Text.from_markup(f"         [bold]{self._phase:<9}[/] {tenants}"))
+
+
+def _problem(event: Event) -> str:
+    match event.kind:
+        case Kind.FAULT_FAILED:
+            return f"{event.text('fault')}: {event.text('step')} failed: {event.text('cause')}"
+        case Kind.GUARDRAIL_TRIPPED:
+            who = f"{event.text('tenant')} {event.text('flow')}"
+            return f"{event.text('guardrail')} tripped: {who} {event.text('value')}"
+        case Kind.PROCESS_EXITED if not event.fields.get("expected"):
+            return f"{event.text('service')} exited (code {event.text('code') or 'unknown'})"
+        case Kind.TELEMETRY_LOST:
+            return f"telemetry lost: {event.text('count')} {event.text('what')}"
+    return ""
 
 
 def _tenant(name: str, counts: Mapping[str, Any]) -> str:

@@ -116,7 +116,7 @@ class Readiness(selectors.BaseSelector):
         return ready
 
     def _waited_exactly(self, timeout: float) -> float:
-        """epoll counts whole milliseconds, select(2) microseconds: leave the last millisecond to that."""
+        """Leave the last millisecond to select(2), which counts microseconds; epoll counts whole milliseconds."""
         whole_ms = int(timeout * 1000)
         if whole_ms:
             return (whole_ms - 0.5) / 1000  # epoll rounds up

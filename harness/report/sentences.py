@@ -13,7 +13,7 @@ _TROUBLE = (Status.FAIL, Status.UNKNOWN)
 
 
 def who_was_hurt(answers: Answers) -> str:
-    """ "acme checkout (declared); nobody else", or who was hurt without permission."""
+    """Return "acme checkout (declared); nobody else", or who was hurt without permission."""
     if not any(e.during.requests for e in answers.experiences):
         return "not seen: no requests under the fault"
     touched = _names([e for e in answers.experiences if e.touched])
@@ -37,14 +37,14 @@ def _names(hurt: Sequence[Experience], at_most: int = 4) -> str:
 
 
 def how_it_was(experience: Experience) -> str:
-    """ "87% not served, p95 1.50 s (before: 0%, 128 ms)"."""
+    """Return "87% not served, p95 1.50 s (before: 0%, 128 ms)"."""
     during, before = experience.during, experience.before
     now = f"{share(during.bad_share)} not served, p95 {milliseconds(during.p95_ms)}"
     return f"{now} (before: {share(before.bad_share)}, {milliseconds(before.p95_ms)})"
 
 
 def how_contained(answers: Answers) -> str:
-    """ "after 1.3 s: breaker payments -> provider-a opened"."""
+    """Return "after 1.3 s: breaker payments -> provider-a opened"."""
     contained = answers.contained
     if contained is None:
         return "no protection was seen to act"
@@ -52,7 +52,7 @@ def how_contained(answers: Answers) -> str:
 
 
 def how_recovered(answers: Answers) -> str:
-    """ "at most 2.0 s after the fault ended": a bucket of the heat map is the resolution."""
+    """Return "at most 2.0 s after the fault ended": a bucket of the heat map is the resolution."""
     recovered = answers.recovered
     if recovered is None:
         return "not seen: nothing was recorded after the fault"
@@ -64,13 +64,13 @@ def how_recovered(answers: Answers) -> str:
 
 
 def what_broke_first(answers: Answers) -> str:
-    """ "a call payments -> provider-a, 0.7 s after the fault began"."""
+    """Return "a call payments -> provider-a, 0.7 s after the fault began"."""
     first = answers.broke_first
     return f"{first.what}, {seconds(first.after_s)} after the fault began" if first else "nothing"
 
 
 def tally(verdict: Verdict, plan: Plan) -> str:
-    """ "7 of 7 held; built in: 9 of 10 held, 1 unknown; 1 warning": checks as the scenario lists them first."""
+    """Return "7 of 7 held; built in: 9 of 10 held, 1 unknown; 1 warning": checks as the scenario lists them first."""
     critical = [f for f in verdict.findings if f.severity is Severity.CRITICAL]
     found = dict.fromkeys(f.check for f in critical)
     asked = [check for check in dict.fromkeys(entry.id for entry in plan.scenario.checks) if check in found]

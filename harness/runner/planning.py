@@ -16,7 +16,7 @@ from harness.model.files.source import did_you_mean, read_yaml
 from harness.model.files.target import Target
 from harness.model.run.capabilities import refusal
 from harness.model.run.plan import Plan
-from harness.runner.library import find_scenario, sample_target
+from harness.runner.library import check_sample_is_installed, find_scenario, sample_target
 
 _LONGER = "run it without --quick, or give the scenario a longer `quick:`"
 
@@ -50,14 +50,20 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
 
 
 def load_runnable_target(path: Path) -> Target:
-    """Read a target that a driver of this version can run; UsageError with its position where none can."""
+    """Read a target that a driver of this version can run; UsageError with its position where none can.
+
+    Raises:
+        HarnessError: it is the sample stack, and the packages that it alone needs are not installed.
+    """
     target = load_sound_target(path)
+    check_sample_is_installed(path)
     if why := why_unavailable(target.deployment):
         raise read_yaml(path).error(("deployment",), why)
     return target
 
 
 def target_path(scenario_path: Path, scenario: Scenario, asked: Path | None) -> Path:
+    """Return the file of the target: the one asked for, that of the scenario, or the sample's."""
     if asked is not None:
         return asked
     return scenario_path.parent / scenario.target if scenario.target else sample_target()

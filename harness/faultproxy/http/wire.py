@@ -116,6 +116,7 @@ def read_object(raw: object, what: str, known: Sequence[str]) -> Mapping[str, ob
 
 
 def read_text(value: object, where: str) -> str:
+    """Return *value*, which must be text that can be printed."""
     if not isinstance(value, str) or not value.isprintable():
         raise bad_request_body(f"{where} must be a string of printable characters")
     return value

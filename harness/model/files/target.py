@@ -344,16 +344,20 @@ def _check_names(source: Source, target: Target) -> None:
             _known(source, ("ledgers", name, "of"), ledger.of, target.ledgers)
     for flow in target.objectives:
         _known(source, ("objectives", flow), flow, target.flows, key=True)
+    _check_steps(source, target)
+    for name, protection in target.protections.items():
+        _known(source, ("protections", name, "service"), protection.service, target.services)
+        for index, link in enumerate(protection.guards):
+            _known(source, ("protections", name, "guards", index), link, target.links)
+
+
+def _check_steps(source: Source, target: Target) -> None:
     for name, flow_spec in target.flows.items():
         for index, step in enumerate(flow_spec.steps):
             if step.service:
                 _known(source, ("flows", name, "steps", index, "service"), step.service, target.services)
             if step.ledger:
                 _known(source, ("flows", name, "steps", index, "ledger", "name"), step.ledger.name, target.ledgers)
-    for name, protection in target.protections.items():
-        _known(source, ("protections", name, "service"), protection.service, target.services)
-        for index, link in enumerate(protection.guards):
-            _known(source, ("protections", name, "guards", index), link, target.links)
 
 
 def _known(

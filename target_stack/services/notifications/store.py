@@ -1,6 +1,7 @@
-"""One row for each confirmation that was sent. Nothing but the inbox keeps an order from being confirmed twice:
+"""One row for each confirmation that was sent.
 
-no unique index hides a double effect, so that whoever counts the rows sees what really happened.
+Nothing but the inbox keeps an order from being confirmed twice: no unique index hides a double effect, so that whoever
+counts the rows sees what really happened.
 """
 
 from dataclasses import dataclass
