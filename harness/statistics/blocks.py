@@ -61,11 +61,14 @@ class LatenciesInBlocks:
 
     def resampled_quantile_ms(self, quantile: float, *, seed: int) -> Floats:
         """Return the quantile in each resample, at the upper edge of its bin; resamples without rows are left out."""
-        running = np.cumsum(_draws(len(self.counts), seed) @ self.counts, axis=1)
+        occupied = np.flatnonzero(self.counts.any(axis=0))  # a quantile lies in a bin that has rows
+        if not len(occupied):
+            return np.empty(0)
+        running = np.cumsum(_draws(len(self.counts), seed) @ self.counts[:, occupied], axis=1)
         running = running[running[:, -1] > 0]
         rank = np.ceil(quantile * running[:, -1:] - 1e-9)
         upper = np.append(_EDGES_MS, _EDGES_MS[-1] * 2)
-        edges: Floats = upper[(running < rank).sum(axis=1)]
+        edges: Floats = upper[occupied[(running < rank).sum(axis=1)]]
         return edges
 
 
