@@ -19,8 +19,8 @@ test: $(VENV)/.installed-dev ## all tests, the end-to-end runs against the real 
 unit: $(VENV)/.installed-dev ## the tests without the end-to-end runs
 	@$(BIN)/pytest -m "not end_to_end" $(ARGS)
 
-check: $(VENV)/.installed-dev ## format, lint, types, import rules and the unit tests: what to run before a commit
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/pytest -m "not end_to_end"
+check: $(VENV)/.installed-dev ## format, lint, types, import rules and the fast tests: what to run before a commit
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/pytest -m "not end_to_end and not slow"
 
 format: $(VENV)/.installed-dev ## format the code and fix what the linter can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
