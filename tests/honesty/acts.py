@@ -134,7 +134,9 @@ def sent(count: int, **more: Any) -> Act:
     return event(34, Kind.LOAD_ENDED, **{"arrivals": count, "sent": count, "late": 0, "dropped": 0, "code": 0, **more})
 
 
-def samples(service: str, metric: str, values: Any, /, *, begin_s: float = 2.5, until_s: float = 31.5, **labels: str) -> Act:
+def samples(
+    service: str, metric: str, values: Any, /, *, begin_s: float = 2.5, until_s: float = 31.5, **labels: str
+) -> Act:
     """One sample a second; *values* is a function of the second, or None where there is no sample."""
 
     def write(written: Written) -> None:
@@ -158,18 +160,34 @@ def calls(tries: int, *, begin_s: float = 12, length_s: float = 10, rate: float 
     return write
 
 
-def ledger(*, writes: int = 10, tenants: tuple[str, ...] = ("acme", "globex"), complete: bool = True) -> Act:
-    """All is well; each tenant had ten checkouts acknowledged, and so many are in the ledger and were read back."""
+WRITES = 128
+"""How many checkouts of each tenant the plan's load has; all are acknowledged."""
+
+
+def ledger(*, writes: int = WRITES, complete: bool = True) -> Act:
+    """All is well; so many of the acknowledged checkouts are in the ledger, and were read back."""
 
     def write(written: Written) -> None:
-        well(Stretch(2.5, 32, None, "checkout"))(written)
-        for tenant in tenants:
+        well()(written)
+        for tenant in ("acme", "globex"):
             for number in range(writes):
                 for kind in ("invoke", "ok", "read"):
                     written.ledger(kind, tenant, f"{tenant}-{number}")
             written.ledger_read(tenant, complete=complete)
 
     return write
+
+
+def entering(written: Written) -> None:
+    """All is well, but under the fault no checkout shows its way between gateway and payments: a row adds it."""
+    well(Stretch(FAULT_S, RECOVERY_S, None, "checkout"))(written)
+    for tenant, link in (("acme", LINK), ("globex", "payments -> provider-b")):
+        for number in range(40):
+            at_s = FAULT_S + (number + 0.5) / 4
+            trace = written.request(tenant, "checkout", at_s, latency_ms=130, chain=("gateway",))
+            pays = written.span(trace, "payments", "server", at_s, 128, tenant=tenant)
+            call = written.span(trace, "payments", "client", at_s, 127, parent=pays, link=link, tenant=tenant)
+            written.span(trace, link.rpartition(" ")[2], "server", at_s, 126, parent=call, tenant=tenant)
 
 
 def rows_of_ledger(tenant: str, key: str, *kinds: str, name: str = "orders", value: str | None = None) -> Act:

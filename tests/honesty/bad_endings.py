@@ -4,7 +4,7 @@ from harness.model.result.finding import How
 from harness.model.run.events import Kind
 from tests.checks.stories import SLIGHT
 from tests.honesty.acts import BROWSE, FIRST, calm, event, planned, well
-from tests.honesty.rows import NOT_PASS, Row, bad
+from tests.honesty.rows import Row, bad
 
 ASKED = event(12, Kind.FAULT_ASKED, **FIRST, kind="latency", place="payments -> provider-a")
 APPLIED = event(12.1, Kind.FAULT_APPLIED, **FIRST, kind="latency", place="payments -> provider-a")
@@ -31,4 +31,3 @@ ROWS = [
     _row("a guardrail ended the run", "fail", calm(end_s=15), planned(), event(15, Kind.GUARDRAIL_TRIPPED, guardrail="guardrail-1", tenant="globex", flow="browse", measure="errors", value="40%", bound="> 20%", samples=18), read={"how": How.INTERRUPTED, "cause": "a guardrail"}),
     _row("interrupted in the recovery", "unknown interrupted", well(), read={"how": How.INTERRUPTED, "ended_s": 25}),
 ]  # fmt: skip
-_ = NOT_PASS

@@ -2,8 +2,22 @@
 
 from harness.model.run.events import Kind
 from tests.honesty.acts import (
-    BREAKER, BROWSE, FIRST, LINK, REFUSED, SLIGHT, TIMED_OUT, OPENS, changes, checkouts, contained, event, fault, hang,
-    planned, read_back, well,
+    BREAKER,
+    BROWSE,
+    FIRST,
+    LINK,
+    OPENS,
+    SLIGHT,
+    TIMED_OUT,
+    changes,
+    checkouts,
+    contained,
+    event,
+    fault,
+    hang,
+    planned,
+    read_back,
+    well,
 )  # fmt: skip
 from tests.honesty.rows import Row, bad
 from tests.recordings import Written
@@ -24,7 +38,7 @@ def _came(times: int):
     """A fault of a second every two seconds that came so many times of five."""
 
     def write(written: Written) -> None:
-        checkouts(12, 12, )(written) if not times else checkouts(12, 12 + 2 * times, **TIMED_OUT)(written)
+        checkouts(12, 12)(written) if not times else checkouts(12, 12 + 2 * times, **TIMED_OUT)(written)
         written.event(12, Kind.FAULT_ASKED, **FIRST, kind="x", place="y")
         for number in range(times):
             written.event(12 + 2 * number, Kind.FAULT_APPLIED, **FIRST, repetition=number + 1)
@@ -71,11 +85,10 @@ ROWS = [
     _unseen("paused, and calls go on as before", checkouts(), fault(connections=-1, bytes=-1, touched=1, unit="processes"), faults=[{"service": "provider-a", "pause": True}]),
     _unseen("a lock for which nobody waited", checkouts(), fault(connections=-1, bytes=-1, touched=0, unit="waiting backends"), faults=[{"service": "gateway", "lock_table": "orders"}]),
     _unseen("the proxy saw no connection", hang(), OPENS, fault(connections=0, bytes=0)),
-    _unseen("the breaker was open before it came", hang(opened_s=12), changes((8, "open"), (23, "closed")), fault(), checks=(BREAKER,)),
-    _unseen("a surge that was not delivered", well(), faults=[{"surge": {"tenant": "globex", "times": 5}}], blast_radius={"globex": {"browse": {"errors": "<= 50%"}}}),
+    bad("A.1", "the breaker was open before it came", "unknown sick baseline", hang(opened_s=12), changes((8, "open"), (23, "closed")), fault(), checks=(BREAKER,)),
+    bad("A.1", "a surge that was not delivered", "unknown load not delivered", well(), faults=[{"surge": {"tenant": "globex", "times": 5}}], blast_radius={"globex": {"browse": {"errors": "<= 50%"}}}, checks=(BROWSE,)),
     _unseen("no traces, and nobody's requests changed", lambda w: w.load_as_planned(chain=()), fault()),
     _unseen("it could not be applied", checkouts(), event(12, Kind.FAULT_ASKED, **FIRST, kind="x", place="y"), event(12.1, Kind.FAULT_FAILED, **FIRST, step="apply", cause="refused")),
     _unseen("read back twice, gone at the first look", hang(), OPENS, read_back(12.5, intact=False, found="gone"), fault()),
     bad("A.1", "contained, but the victims are others", "not pass", contained, checks=(BROWSE,), blast_radius={"globex": {"browse": {"errors": "<= 50%"}}}),
 ]  # fmt: skip
-_ = REFUSED

@@ -2,7 +2,20 @@
 
 from harness.recording.columns import Outcome
 from tests.honesty.acts import (
-    BREAKER, BROWSE, LINK, SLIGHT, TIMED_OUT, calm, hang, hurt, planned, samples, sent, several, uncontained, well, OPENS,
+    BREAKER,
+    BROWSE,
+    LINK,
+    OPENS,
+    SLIGHT,
+    calm,
+    hang,
+    hurt,
+    planned,
+    samples,
+    sent,
+    several,
+    uncontained,
+    well,
 )  # fmt: skip
 from tests.honesty.rows import NOT_PASS, Row, bad
 from tests.recordings import Stretch
@@ -83,4 +96,3 @@ ROWS = [
     _row("a breaker that did not open on a machine that was full", NOT_DELIVERED, uncontained, samples("host", "host_cpu_busy_ratio", lambda _s: 1.6, begin_s=0.1), faults=HANG, checks=(BREAKER,)),
     _row("a late generator, and a claim that only absence breaks", NOT_PASS, _late(12, 22, 300), checks=({"recovery": {"within": "5s"}},)),
 ]  # fmt: skip
-_ = GLOBEX, TIMED_OUT

@@ -3,7 +3,7 @@
 from harness.model.result.finding import How
 from harness.model.run.events import Kind
 from harness.recording.columns import Table
-from tests.honesty.acts import BROWSE, LEDGER, SLIGHT, event, hurt, ledger, rows_of_ledger, several, well
+from tests.honesty.acts import BROWSE, LEDGER, SLIGHT, WRITES, event, hurt, ledger, rows_of_ledger, several, well
 from tests.honesty.rows import NOT_PASS, Row, bad
 from tests.recordings import Stretch, Written, at
 
@@ -26,16 +26,18 @@ def _acknowledged_twice(written: Written) -> None:
 
 
 def _vanished(written: Written) -> None:
-    for moment, keys in ((20, range(10)), (33.5, range(9))):
+    for moment, keys in ((20, range(WRITES)), (33.5, range(WRITES - 1))):
         for number in keys:
             written.ledger("read", "acme", f"acme-{number}", at_s=moment)
-        written.event(moment, Kind.LEDGER_READ, ledger="orders", tenant="acme", keys=len(keys), complete=True, cause=None)
+        written.event(
+            moment, Kind.LEDGER_READ, ledger="orders", tenant="acme", keys=len(keys), complete=True, cause=None
+        )
 
 
 def _effects(*, missing: int = 0, twice: int = 0):
     def write(written: Written) -> None:
         for tenant in ("acme", "globex"):
-            for number in range(missing, 10):
+            for number in range(missing, WRITES):
                 written.ledger("read", tenant, f"{tenant}-{number}", name="effects")
             for number in range(missing, missing + twice):
                 written.ledger("read", tenant, f"{tenant}-{number}", name="effects")
@@ -75,13 +77,13 @@ ROWS = [
     _row("a key that was read is gone later", "fail", ledger(), _vanished),
     _row("the ledger was not read to its end", "unknown telemetry lost", ledger(complete=False)),
     _row("a lost write, and the ledger was not read to its end", NOT_PASS, ledger(complete=False), rows_of_ledger("acme", "gone", "invoke", "ok")),
-    _row("the ledger was never read", NOT_PASS, well(Stretch(2.5, 32, None, "checkout")), *(rows_of_ledger("acme", f"acme-{n}", "invoke", "ok") for n in range(10))),
+    _row("the ledger was never read", NOT_PASS, well(), *(rows_of_ledger(t, f"{t}-{n}", "invoke", "ok") for n in range(WRITES) for t in ("acme", "globex"))),
     _row("no history at all", NOT_PASS, well()),
     _row("no write was acknowledged", NOT_PASS, well(Stretch(2.5, 32, None, "checkout")), lambda w: w.ledger_read("acme")),
-    _row("keys were read that are not recorded", NOT_PASS, ledger(writes=9), event(34, Kind.LEDGER_READ, ledger="orders", tenant="acme", keys=10, complete=True, cause=None), rows_of_ledger("acme", "gone", "invoke", "ok")),
+    _row("keys were read that are not recorded", NOT_PASS, ledger(writes=WRITES - 1), event(34, Kind.LEDGER_READ, ledger="orders", tenant="acme", keys=WRITES, complete=True, cause=None), rows_of_ledger("acme", "gone", "invoke", "ok")),
     _row("an effect is missing", "fail", ledger(), _effects(missing=1), checks=(EFFECTS,), target={"ledgers": DERIVED}),
     _row("an effect came twice", "fail", ledger(), _effects(twice=1), checks=(EFFECTS,), target={"ledgers": DERIVED}),
-    _row("no effect at all", "fail", ledger(), _effects(missing=10), checks=(EFFECTS,), target={"ledgers": DERIVED}),
+    _row("no effect at all", "fail", ledger(), _effects(missing=WRITES), checks=(EFFECTS,), target={"ledgers": DERIVED}),
     _row("a lost write as a warning of another name stays a failure", NOT_PASS, ledger(), rows_of_ledger("acme", "gone", "invoke", "ok"), checks=(LEDGER, {**BROWSE, "name": "browsing"})),
     _answers("an answer holds another tenant's data", "fail", well(), _foreign(15)),
     _answers("… in the warmup", "fail", well(), _foreign(1)),

@@ -3,15 +3,39 @@
 from harness.model.run.events import Kind
 from tests.checks.stories import ACME_CHECKOUT
 from tests.honesty.acts import (
-    BREAKER, BROWSE, FIRST, LEDGER, LINK, OPENS, PAY, RETRIES, SLIGHT, TIMED_OUT, calls, calm, checkouts, contained,
-    event, fault, hang, hurt, ledger, lost, planned, read_back, rows_of_ledger, samples, sent, several, uncontained, well,
+    BREAKER,
+    BROWSE,
+    FIRST,
+    LEDGER,
+    LINK,
+    OPENS,
+    PAY,
+    RETRIES,
+    SLIGHT,
+    TIMED_OUT,
+    calls,
+    calm,
+    checkouts,
+    contained,
+    entering,
+    event,
+    fault,
+    hang,
+    hurt,
+    ledger,
+    lost,
+    planned,
+    read_back,
+    rows_of_ledger,
+    samples,
+    sent,
+    several,
+    uncontained,
+    well,
 )  # fmt: skip
 from tests.honesty.rows import Row, good
 from tests.recordings import Stretch, Written
 
-CHECKOUTS = Stretch(12, 22, None, "checkout")
-HANG = [{"link": LINK, "latency": "10s"}]
-ANY = {"acme": {"checkout": {"errors": "<= 100%"}}}
 B, C = "browse", "checkout"
 KILL = [{"service": "provider-a", "kill": True}]
 LONG = {"phases": {"warmup": "2s", "baseline": "20s", "fault": "20s", "recovery": "20s"}}
@@ -73,7 +97,9 @@ def _surge(written: Written) -> None:
     written.load_as_planned(but=[Stretch(12, 22, "globex", B)])
     written.requests("globex", B, 12, 22, rate=6)
     for flow, rate in ((B, 24), (C, 16)):
-        written.requests("globex", flow, 12, 22, rate=rate, status=429, latency_ms=4, retry_after=True, **({"chain": ("gateway",)}))
+        written.requests(
+            "globex", flow, 12, 22, rate=rate, status=429, latency_ms=4, retry_after=True, chain=("gateway",)
+        )
     written.fault_of_the_plan(felt=500)
 
 
@@ -112,11 +138,11 @@ ROWS = [
     good("a black hole, contained", checkouts(**TIMED_OUT), fault(), checks=(BROWSE,), faults=_link(timeout="0s")),
     good("a provider that is paused", checkouts(**TIMED_OUT), fault(connections=-1, bytes=-1, touched=1, unit="processes"), checks=(BROWSE,), faults=[{"service": "provider-a", "pause": True}]),
     good("a kill with a restart", _killed, checks=(BROWSE,), faults=KILL),
-    good("a repeat of five, all came", _repeats, checks=(BROWSE,), faults=_link(latency="10s", duration="1s", repeat={"every": "2s", "times": 5})),
+    good("a repeat of five, all came", _repeats, checks=(BROWSE,), faults=_link(latency="10s", duration="1s", repeat={"every": "2s", "times": 5}), load={t: {B: 12, C: 4} for t in ("acme", "globex")}),
     good("a fault for one tenant alone", checkouts(**TIMED_OUT), fault(requests=40), checks=(BROWSE,), faults=_link(latency="10s", scope={"tenant": "acme"})),
     good("a surge that its tenant's limit refuses", _surge, checks=({"refusals": {"tenant": "globex", "share": ">= 30%"}},), faults=[{"surge": {"tenant": "globex", "times": 5}}], blast_radius={"globex": {f: {"errors": "<= 100%"} for f in (B, C)}}),
     good("two independent slight faults", _two, checks=(BROWSE,), faults=[*SLIGHT, {"link": "payments -> provider-b", "latency": "30ms"}], blast_radius={t: {C: {"errors": "<= 5%", "p95": "<= 1s"}} for t in ("acme", "globex")}),
-    good("few retries that help", well(CHECKOUTS), _mixed, *(lambda w, t=t: w.requests(t, C, 12, 22, rate=4, latency_ms=130, chain=("gateway",)) for t in ("acme", "globex")), checks=(RETRIES, BROWSE), faults=SLIGHT),
+    good("few retries that help", entering, _mixed, checks=(RETRIES, BROWSE), faults=SLIGHT),
     _slight("a slight delay that nobody notices", well()),
     _slight("… and no traces at all", calm(chain=()), planned()),
     _slight("… and no metric of the target", well(), sent(640)),

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.honesty import (
-    bad_bounds, bad_endings, bad_fault, bad_health, bad_integrity, bad_mechanisms, bad_metrics, bad_power,
-    bad_recording, good,
+    bad_bounds,
+    bad_endings,
+    bad_fault,
+    bad_health,
+    bad_integrity,
+    bad_mechanisms,
+    bad_metrics,
+    bad_power,
+    bad_recording,
+    good,
 )  # fmt: skip
 from tests.honesty.rows import Row, as_expected, false_green, false_red
 
