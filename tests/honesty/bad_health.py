@@ -16,7 +16,7 @@ from tests.honesty.acts import (
     several,
     uncontained,
     well,
-)  # fmt: skip
+)
 from tests.honesty.rows import NOT_PASS, Row, bad
 from tests.recordings import Stretch
 
@@ -72,7 +72,11 @@ ROWS = [
     _row("generator 150 ms late in the fault phase", NOT_DELIVERED, _late(12, 22, 150)),
     _row("generator 2 s late in the recovery", NOT_DELIVERED, _late(22, 32, 2000)),
     _row("generator 400 ms late all along", NOT_DELIVERED, _late(0, 32, 400)),
-    _row("machine 97 % busy in the fault phase, a bystander looks slow", NOT_DELIVERED, _busy(0.97, 12, 22, latency_ms=400)),
+    _row(
+        "machine 97 % busy in the fault phase, a bystander looks slow",
+        NOT_DELIVERED,
+        _busy(0.97, 12, 22, latency_ms=400),
+    ),
     _row("… and all looks well", NOT_DELIVERED, _busy(0.97, 12, 22)),
     _row("another stack took the machine in the fault phase", NOT_DELIVERED, _busy(0.97, 12, 22, 0.4, latency_ms=400)),
     _row("another stack took the machine in the recovery", NOT_DELIVERED, _busy(0.97, 22, 32, 0.4, latency_ms=900)),
@@ -84,15 +88,42 @@ ROWS = [
     _row("a bystander's load came at four times its rate", NOT_PASS, hurt(12, 22, "globex", "browse", rate=1)),
     _row("503 from 2 s before the fault", SICK, hurt(10, 22, "globex", "browse", status=503, latency_ms=5)),
     _row("503 of a victim from 2 s before the fault", SICK, hurt(10, 22, "acme", "checkout", status=503, latency_ms=5)),
-    _row("503 from 1 s before the fault, then well", SICK, hurt(10.5, 12, "globex", "browse", status=503, latency_ms=5)),
+    _row(
+        "503 from 1 s before the fault, then well", SICK, hurt(10.5, 12, "globex", "browse", status=503, latency_ms=5)
+    ),
     _row("a hang from 7.9 s of a baseline of 10 s on", SICK, _hang_from(9.9), faults=HANG, checks=(BREAKER,)),
     _row("a hang from 4 s of the baseline on", SICK, _hang_from(6), faults=HANG, checks=(BREAKER,)),
     _row("failing since the start", SICK, hurt(0, 32, "globex", "browse", status=500)),
     _row("too slow since the start", SICK, hurt(0, 32, "globex", "browse", latency_ms=900)),
     _row("a third of the baseline failed", SICK, hurt(2, 5, "globex", "browse", status=500)),
     _row("no baseline rows", NOT_PASS, well(Stretch(2, 12))),
-    _row("a clock that stepped back: rows end before they were due", NOT_PASS, hurt(12, 22, "globex", "browse", latency_ms=-50)),
-    _row("contained, on a machine that was full", NOT_DELIVERED, hang(), OPENS, planned(), samples("host", "host_cpu_busy_ratio", lambda _s: 1.6, begin_s=0.1), faults=HANG, checks=(BREAKER,)),
-    _row("a breaker that did not open on a machine that was full", NOT_DELIVERED, uncontained, samples("host", "host_cpu_busy_ratio", lambda _s: 1.6, begin_s=0.1), faults=HANG, checks=(BREAKER,)),
-    _row("a late generator, and a claim that only absence breaks", NOT_PASS, _late(12, 22, 300), checks=({"recovery": {"within": "5s"}},)),
-]  # fmt: skip
+    _row(
+        "a clock that stepped back: rows end before they were due",
+        NOT_PASS,
+        hurt(12, 22, "globex", "browse", latency_ms=-50),
+    ),
+    _row(
+        "contained, on a machine that was full",
+        NOT_DELIVERED,
+        hang(),
+        OPENS,
+        planned(),
+        samples("host", "host_cpu_busy_ratio", lambda _s: 1.6, begin_s=0.1),
+        faults=HANG,
+        checks=(BREAKER,),
+    ),
+    _row(
+        "a breaker that did not open on a machine that was full",
+        NOT_DELIVERED,
+        uncontained,
+        samples("host", "host_cpu_busy_ratio", lambda _s: 1.6, begin_s=0.1),
+        faults=HANG,
+        checks=(BREAKER,),
+    ),
+    _row(
+        "a late generator, and a claim that only absence breaks",
+        NOT_PASS,
+        _late(12, 22, 300),
+        checks=({"recovery": {"within": "5s"}},),
+    ),
+]

@@ -42,7 +42,9 @@ def _row(name, expected, *acts, check=DEAD) -> Row:
 
 
 ROWS = [
-    _row("down for the phase, then the counter has jumped by 500", LOST, _dead(_without(12, 22, 5, 505)), _up((12, 22))),
+    _row(
+        "down for the phase, then the counter has jumped by 500", LOST, _dead(_without(12, 22, 5, 505)), _up((12, 22))
+    ),
     _row("no sample for half of the phase, no word of `up`", LOST, _dead(_without(14, 19, 5, 5))),
     _row("down over the end of the phase", LOST, _dead(_without(19, 25, 5, 900)), _up((19, 25))),
     _row("no sample in the phase", LOST, _dead(lambda s: 5 if s < 12 else None)),
@@ -57,16 +59,56 @@ ROWS = [
     _row("infinite once", NOT_PASS, _back(_at(15, inf, 1)), check=BACK),
     _row("3 s on a metric in seconds against 500 ms", "fail", _age(lambda _s: 3.0), check=AGE),
     _row("0.6 s on a metric in seconds against 500 ms", "fail", _age(lambda _s: 0.6), check=AGE),
-    _row("700 on a metric in milliseconds against 0.5 s", "fail", samples("orders", "queue_age_milliseconds", lambda _s: 700), check={"metric": {"name": "queue_age_milliseconds", "measure": "max", "bound": "<= 0.5s"}}),
-    _row("half a percent more on a ratio", "fail", samples("orders", "miss_ratio", lambda _s: 0.06), check={"metric": {"name": "miss_ratio", "measure": "max", "bound": "<= 5%"}}),
+    _row(
+        "700 on a metric in milliseconds against 0.5 s",
+        "fail",
+        samples("orders", "queue_age_milliseconds", lambda _s: 700),
+        check={"metric": {"name": "queue_age_milliseconds", "measure": "max", "bound": "<= 0.5s"}},
+    ),
+    _row(
+        "half a percent more on a ratio",
+        "fail",
+        samples("orders", "miss_ratio", lambda _s: 0.06),
+        check={"metric": {"name": "miss_ratio", "measure": "max", "bound": "<= 5%"}},
+    ),
     _row("reset between two scrapes, and risen since", "fail", _dead(lambda s: 5 if s < 15 else 4)),
     _row("reset twice, risen in all", "fail", _dead(lambda s: 5 if s < 15 else 2 if s < 18 else 1)),
-    _row("reset to more than before, told by its start time", NOT_PASS, _dead(lambda s: 5 if s < 15 else 6), samples("orders", "process_start_time_seconds", lambda s: 100 if s < 15 else 200)),
-    _row("risen in one of two processes", "fail", _dead(lambda _s: 5), samples("orders-2", NAME, lambda s: 0 if s < 15 else 7, **LABELS)),
-    _row("risen in one of two processes that share a service", "fail", _dead(lambda _s: 5, instance="a"), _dead(lambda s: 0 if s < 15 else 7, instance="b")),
-    _row("one of two processes falls silent", NOT_PASS, _dead(lambda _s: 5, instance="a"), _dead(lambda s: 0 if s < 13 else None, instance="b")),
-    _row("two and a little rises add up", "fail", _dead(lambda s: 5 if s < 15 else 7), samples("insights", NAME, lambda s: 0 if s < 15 else 1, **LABELS)),
+    _row(
+        "reset to more than before, told by its start time",
+        NOT_PASS,
+        _dead(lambda s: 5 if s < 15 else 6),
+        samples("orders", "process_start_time_seconds", lambda s: 100 if s < 15 else 200),
+    ),
+    _row(
+        "risen in one of two processes",
+        "fail",
+        _dead(lambda _s: 5),
+        samples("orders-2", NAME, lambda s: 0 if s < 15 else 7, **LABELS),
+    ),
+    _row(
+        "risen in one of two processes that share a service",
+        "fail",
+        _dead(lambda _s: 5, instance="a"),
+        _dead(lambda s: 0 if s < 15 else 7, instance="b"),
+    ),
+    _row(
+        "one of two processes falls silent",
+        NOT_PASS,
+        _dead(lambda _s: 5, instance="a"),
+        _dead(lambda s: 0 if s < 13 else None, instance="b"),
+    ),
+    _row(
+        "two and a little rises add up",
+        "fail",
+        _dead(lambda s: 5 if s < 15 else 7),
+        samples("insights", NAME, lambda s: 0 if s < 15 else 1, **LABELS),
+    ),
     _row("a peak of one scrape", "fail", _back(_at(15, 11, 1)), check=BACK),
-    _row("a queue that stays full at the end", "fail", _back(lambda s: 1 if s < 20 else 90), check={"metric": {**BACK["metric"], "measure": "last"}}),
+    _row(
+        "a queue that stays full at the end",
+        "fail",
+        _back(lambda s: 1 if s < 20 else 90),
+        check={"metric": {**BACK["metric"], "measure": "last"}},
+    ),
     _row("one sample in the phase", NOT_PASS, _back(_at(15, 1, None)), check=BACK),
-]  # fmt: skip
+]

@@ -24,7 +24,7 @@ from tests.honesty.acts import (
     several,
     uncontained,
     well,
-)  # fmt: skip
+)
 from tests.honesty.rows import NOT_PASS, Row, bad
 from tests.recordings import Stretch, Written
 
@@ -89,17 +89,48 @@ ROWS = [
     _row("spans of retries lost, and the log says so", LOST, well(), lost("spans", 60), checks=(RETRIES,)),
     _row("all spans of retries lost", LOST, well(), lost("spans", 5000), checks=(RETRIES,)),
     _row("retries there, spans lost", NOT_PASS, entering, calls(3), lost("spans", 500), checks=(RETRIES,)),
-    _row("span events lost, the breaker seems not to close", NOT_PASS, uncontained, lost("span events", 500), checks=(BREAKER,), faults=HANG),
+    _row(
+        "span events lost, the breaker seems not to close",
+        NOT_PASS,
+        uncontained,
+        lost("span events", 500),
+        checks=(BREAKER,),
+        faults=HANG,
+    ),
     _row("40 acknowledged checkouts, 20 in the ledger", LOST, ledger(writes=64), checks=(LEDGER,)),
     _row("acknowledged checkouts, no ledger at all", LOST, ledger(writes=0), checks=(LEDGER,)),
     _row("a gap of two seconds in every signal", "unknown load not delivered", well(Stretch(15, 17))),
     _row("a gap of five seconds in every signal", "unknown load not delivered", well(Stretch(15, 20))),
     _row("a gap at the start of the recovery", "unknown load not delivered", well(Stretch(22, 26))),
-    _row("a bystander without rows for three seconds", "unknown load not delivered", well(Stretch(15, 18.5, "globex", "browse"))),
-    _row("a service that died under the fault", "fail", well(), event(15, Kind.PROCESS_EXITED, service="catalog", pid=7, code=1, expected=False)),
-    _row("a service that crashed afterwards", "fail", well(), event(25, Kind.PROCESS_EXITED, service="orders", pid=7, code=139, expected=False)),
-    _row("a service that died in the baseline", NOT_PASS, well(), event(5, Kind.PROCESS_EXITED, service="orders", pid=7, code=1, expected=False)),
-    _row("a service that was killed from outside", NOT_PASS, well(), event(15, Kind.PROCESS_EXITED, service="catalog", pid=7, code=-9, expected=False)),
+    _row(
+        "a bystander without rows for three seconds",
+        "unknown load not delivered",
+        well(Stretch(15, 18.5, "globex", "browse")),
+    ),
+    _row(
+        "a service that died under the fault",
+        "fail",
+        well(),
+        event(15, Kind.PROCESS_EXITED, service="catalog", pid=7, code=1, expected=False),
+    ),
+    _row(
+        "a service that crashed afterwards",
+        "fail",
+        well(),
+        event(25, Kind.PROCESS_EXITED, service="orders", pid=7, code=139, expected=False),
+    ),
+    _row(
+        "a service that died in the baseline",
+        NOT_PASS,
+        well(),
+        event(5, Kind.PROCESS_EXITED, service="orders", pid=7, code=1, expected=False),
+    ),
+    _row(
+        "a service that was killed from outside",
+        NOT_PASS,
+        well(),
+        event(15, Kind.PROCESS_EXITED, service="catalog", pid=7, code=-9, expected=False),
+    ),
     _row("failed requests that only the entry's spans show", LOST, well(), _only_the_entry_saw),
     _row("a service stops exporting, its callers go on", LOST, well(CHECKOUTS), _stops_exporting, checks=(RETRIES,)),
     _row("doubled exports dilute the retries", "fail", entering, _doubled, checks=(RETRIES,)),
@@ -114,8 +145,14 @@ ROWS = [
     _row("the rows end before the recovery", NOT_PASS, well(Stretch(22, 32))),
     _row("no rows of one bystander at all", NOT_PASS, well(Stretch(0, 32, "globex"))),
     _row("no rows of one bystander's flow under the fault", NOT_PASS, well(Stretch(12, 22, "globex", "checkout"))),
-    _row("requests of a bystander were never sent", NOT_PASS, hurt(12, 22, "globex", "browse", outcome=Outcome.DROPPED)),
+    _row(
+        "requests of a bystander were never sent", NOT_PASS, hurt(12, 22, "globex", "browse", outcome=Outcome.DROPPED)
+    ),
     _row("the generator ended with an error", NOT_PASS, well(), sent(640, code=1)),
-    _row("a bystander fails, its good rows stand there three times", "fail", several((Stretch(12, 22, "globex", "browse"), {"status": 500}))),
+    _row(
+        "a bystander fails, its good rows stand there three times",
+        "fail",
+        several((Stretch(12, 22, "globex", "browse"), {"status": 500})),
+    ),
     _row("contained, and lines of events lost", LOST, contained, lost("events", 50), checks=(BREAKER,), faults=HANG),
-]  # fmt: skip
+]

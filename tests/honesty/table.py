@@ -16,13 +16,21 @@ from tests.honesty import (
     bad_power,
     bad_recording,
     good,
-)  # fmt: skip
+)
 from tests.honesty.rows import Row, as_expected, false_green, false_red
 
 _FILES = (
-    bad_fault, bad_recording, bad_bounds, bad_metrics, bad_mechanisms, bad_integrity, bad_health, bad_power,
-    bad_endings, good,
-)  # fmt: skip
+    bad_fault,
+    bad_recording,
+    bad_bounds,
+    bad_metrics,
+    bad_mechanisms,
+    bad_integrity,
+    bad_health,
+    bad_power,
+    bad_endings,
+    good,
+)
 ROWS: Sequence[Row] = tuple(row for file in _FILES for row in file.ROWS)
 HEAD = """# Honesty: situations and what the judge makes of them
 
