@@ -1,4 +1,4 @@
-"""Successes of quite another size than the same step had before: default content, a login page, an error in disguise."""
+"""Successes of quite another size than the same step had before: default content, a login page, a hidden error."""
 
 from collections.abc import Iterator
 
