@@ -1,15 +1,17 @@
 """A definitive answer under the fault can be a lie: "not found" or an empty success while a dependency is away.
 
 A flow that may fail must fail honestly: with an error that says try again (5xx, 408, 409, 423, 425, 429), not with a
-definitive answer that the same flow never gave before the fault.
+definitive answer that the same flow never gave before the fault. A success of quite another size is default content
+or a page of somebody else: a bystander is harmed by it; for a victim, who may be served by a fallback, it is a warning.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow.compute as pc
 
+from harness.checks.content import SIZES, other_content
 from harness.evidence.facts import Facts
 from harness.evidence.requests import Pair
 from harness.model.files.scenario import Phase, Severity
@@ -23,7 +25,6 @@ _EMPTY_BYTES = 2  # "", "[]", "{}"
 _USUAL_BYTES = 20
 _MOST_EVIDENCE = 5
 _COLUMNS = ("tenant", "flow", "step", "intended_start", "status", "outcome", "bytes", "trace_id")
-_SIZES = ("tenant", "flow", "step", "bytes")
 _FIRST_ERROR, _LAST_ERROR = 400, 499
 _GOOD = pc.field("outcome") == Outcome.OK.value
 _SUSPECT = ((pc.field("status") >= _FIRST_ERROR) & (pc.field("status") <= _LAST_ERROR)) | (
@@ -43,16 +44,19 @@ class _Lie:
 def answers(facts: Facts) -> Iterator[Finding]:
     """Judge what each loaded flow answered from the first fault on against what it answered before."""
     suspects = facts.recording.frame(Table.REQUESTS, _COLUMNS, where=_SUSPECT)
-    if not len(suspects):
-        return
     before, since = facts.phase(Phase.BASELINE), _since_the_fault(facts)
-    sizes = facts.recording.frame(Table.REQUESTS, _SIZES, window=before, where=_GOOD)
+    sizes = facts.recording.frame(Table.REQUESTS, SIZES, window=before, where=_GOOD)
+    later = facts.recording.frame(Table.REQUESTS, _COLUMNS, window=since, where=_GOOD)
     for pair in facts.loaded:
         usual, now = (_in(_of(suspects, pair), window) for window in (before, since))
         answered = len(facts.requests.of(pair).within(since))
         for lie in (*_definitive_errors(usual, now), *_empty_successes(_of(sizes, pair), now)):
             if len(lie.rows) >= _FEWEST and len(lie.rows) > _SHARE * answered:
                 yield _finding(facts, pair, lie, answered, since)
+        for what, rows in other_content(_of(sizes, pair), _of(later, pair)):
+            if len(rows) >= _FEWEST and len(rows) > _SHARE * answered:
+                found = _finding(facts, pair, _Lie(what, rows), answered, since)
+                yield replace(found, severity=Severity.WARNING) if pair in facts.victims else found
 
 
 def _since_the_fault(facts: Facts) -> Window:

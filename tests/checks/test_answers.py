@@ -1,9 +1,10 @@
 import pytest
 
+from harness.model.files.scenario import Severity
 from harness.model.result.finding import Status
 from harness.recording.columns import Table
 from tests.checks.stories import ACME_CHECKOUT, all_is_well, found
-from tests.recordings import FAULT_S, RECOVERY_S, at
+from tests.recordings import FAULT_S, RECOVERY_S, Stretch, at
 
 
 def judged(written):
@@ -48,3 +49,28 @@ def test_a_success_without_content_is_a_lie(new_run, size, lies):
         written.row(Table.REQUESTS, *row, None)
     expected = [("acme checkout empty success", Status.FAIL, "20 of 60 answers, none before the fault")]
     assert judged(written) == (expected if lies else [])
+
+
+def sized(written, tenant, flow, size):
+    """Under the fault the flow succeeds with answers of this size instead of 512 bytes."""
+    all_is_well(written, but=[Stretch(FAULT_S, RECOVERY_S, tenant, flow)])
+    for number in range(40):
+        due = at(FAULT_S + number / 4)
+        step, status = ("list", 200) if flow == "browse" else ("order", 201)
+        row = (tenant, flow, step, due, due, due + 10**7, status, "ok", None, written.new_id(16), size, False)
+        written.row(Table.REQUESTS, *row, None)
+    return [(f.subject, f.status, f.severity) for f in found(written.read(), "answers")]
+
+
+@pytest.mark.parametrize(
+    ("size", "what"),
+    [(40, "far fewer"), (127, "far fewer"), (128, ""), (4096, ""), (4097, "far more"), (9000, "far more")],
+)
+def test_a_success_of_quite_another_size_harms_a_bystander(new_run, size, what):
+    expected = [(f"globex browse success of {what} bytes", Status.FAIL, Severity.CRITICAL)] if what else []
+    assert sized(new_run(), "globex", "browse", size) == expected
+
+
+def test_a_victim_may_be_served_by_a_fallback(new_run):
+    expected = [("acme checkout success of far fewer bytes", Status.FAIL, Severity.WARNING)]
+    assert sized(new_run(), "acme", "checkout", 40) == expected
