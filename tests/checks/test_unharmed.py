@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.checks.judge import judge
 from harness.model.result.finding import Cause, Status
 from harness.model.run.calibration import Calibration, Figures
 from harness.model.run.events import Kind
@@ -178,3 +179,10 @@ def test_harm_to_the_reference_too_is_not_taken_off(tmp_path):
 
 def _with_fault(written, factor):
     return [f for _ in windows(written) for f in (1.0, factor)]
+
+
+def test_a_run_without_a_fault_on_purpose_never_holds(tmp_path):
+    plan = begin(tmp_path / "planned").plan.model_copy(update={"aa": True})
+    written = Written(tmp_path / "calm", plan)
+    written.load_as_planned()
+    assert judge(written.read()).status is not Status.PASS
