@@ -14,7 +14,9 @@ class UnharmedCheck(Spec):
     What is allowed: `margin` times the median and the p95, and `errors` more of the answers.
     """
 
-    margin: Bound = Bound("<=", 1.2, "x")
+    margin: Bound = Field(
+        default=Bound("<=", 1.2, "x"), description="Multiple of the median and of the p95 without the fault."
+    )
     errors: Share = Field(default=0.02, description="So many more of the answers may fail.")
     tenants: list[str] = Field(default=[], description="Without a list: everybody outside the blast radius.")
     flows: list[str] = Field(default=[], description="Without a list: all flows.")
