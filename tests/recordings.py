@@ -263,13 +263,16 @@ class Written:
         """Write the events of every fault of the plan at its planned times; *felt* is the injector's own count."""
         for number, fault in enumerate(self.plan.scenario.faults):
             about = {"fault": fault_name(number), "kind": fault.kind, "place": fault.place}
-            begin_s, end_s = self.plan.fault_window_s(number)
-            self.event(begin_s, Kind.FAULT_ASKED, **about)
-            if applied:
-                self.event(begin_s, Kind.FAULT_APPLIED, **about)
-                self._felt(about, fault.surge is not None, end_s, felt)
-            if applied and undone:
-                self.event(end_s, Kind.FAULT_UNDONE, fault=about["fault"], by=by)
+            windows = [self.plan.fault_window_s(number)]
+            if self.plan.scenario.design.interleaved:
+                windows = self.plan.fault_windows_s(number)
+            for begin_s, end_s in windows:
+                self.event(begin_s, Kind.FAULT_ASKED, **about)
+                if applied:
+                    self.event(begin_s, Kind.FAULT_APPLIED, **about)
+                    self._felt(about, fault.surge is not None, end_s, felt)
+                if applied and undone:
+                    self.event(end_s, Kind.FAULT_UNDONE, fault=about["fault"], by=by)
 
     def _felt(self, about: Mapping[str, str], surge: bool, end_s: float, felt: int) -> None:
         if surge:

@@ -134,8 +134,8 @@ def own_windows(facts: Facts) -> tuple[Window, ...]:
 def _each_fault(facts: Facts) -> list[Window]:
     zero_ns = facts.phase(Phase.WARMUP).start_ns
     found = []
-    for number, fault in enumerate(facts.plan.scenario.faults):
-        if fault.repeat is None:
+    for number in range(len(facts.plan.scenario.faults)):
+        if not facts.plan.is_repeated(number):
             found.append(facts.fault_window(number))
             continue
         for edges in facts.plan.fault_windows_s(number):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.checks.detectable import pairs_in_words
 from harness.checks.expectation import in_words
 from harness.cli.conclude import conclude, tell_of_unknown_keys
 from harness.cli.errors import show_note
@@ -73,17 +74,20 @@ def _describe(plan: Plan) -> str:
         f"target    {plan.target.name} ({len(plan.target.services)} services, {len(plan.target.links)} links)",
         f"phases    {phases}  ({format_duration(plan.phases.total_s)} in all)",
         *(f"load      {tenant:<10} {_rates(flows)}" for tenant, flows in scenario.load.items()),
-        *(f"fault     {fault.place}: {fault_text(fault)}{_times(fault)}" for fault in scenario.faults),
+        *(f"fault     {fault.place}: {fault_text(fault)}{_times(plan, fault)}" for fault in scenario.faults),
         *(f"may hurt  {tenant:<10} {', '.join(flows)}" for tenant, flows in scenario.blast_radius.items()),
         *(f"check     {entry.id}" for entry in scenario.checks),
         *in_words(plan),
+        *pairs_in_words(plan),
         *(f"proves    {', '.join(p)} (without: {c} fails)" for c, p in scenario.proofs),
         *(f"WITHOUT   {name}" for name in plan.without),
     ]
     return "\n".join(lines)
 
 
-def _times(fault: Fault) -> str:
+def _times(plan: Plan, fault: Fault) -> str:
+    if plan.scenario.design.interleaved:
+        return ""  # the line of the design says it
     said = [f"at {fault.start.written()}"]
     if fault.duration is not None:
         said.append(f"for {format_duration(fault.duration)}")

@@ -14,6 +14,7 @@ from harness.recording.traceback_file import unforeseen
 _COMMANDS: Mapping[str, str] = {
     "run": "harness.cli.run:run",
     "prove": "harness.cli.prove:prove",
+    "calibrate": "harness.cli.calibrate:calibrate_machine",
     "list": "harness.cli.inspect:list_scenarios",
     "plan": "harness.cli.inspect:plan",
     "faults": "harness.cli.faults:list_faults",
@@ -30,7 +31,7 @@ _COMMANDS: Mapping[str, str] = {
 """Where each command is. It is imported when it is called: `abort` must not wait for what `report` needs."""
 
 
-_READ_FAULTS = ("run", "list", "plan", "faults", "check", "report", "schema")
+_READ_FAULTS = ("run", "calibrate", "list", "plan", "faults", "check", "report", "schema")
 """Commands that read scenarios or recordings, where a fault or a check may be of a kind that a plugin adds."""
 
 

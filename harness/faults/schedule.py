@@ -51,6 +51,8 @@ class FaultSchedule:
             HarnessError: a fault could not be applied; the others are undone.
             RollbackError: a fault may still be in place. It outweighs every other end.
         """
+        if self._plan.aa:
+            return
         tasks = [asyncio.create_task(self._live(n)) for n in range(len(self._plan.scenario.faults))]
         try:
             await asyncio.gather(*tasks)
@@ -69,7 +71,7 @@ class FaultSchedule:
             if await asyncio.to_thread(self._safety.is_halted):
                 self._note(Kind.NOTE, name, text=f"{name} is not placed: `harness abort` was called")
                 return
-            note = partial(self._note, repetition=repetition) if fault.repeat else self._note
+            note = partial(self._note, repetition=repetition) if self._plan.is_repeated(number) else self._note
             if fault.surge is not None:
                 note(Kind.FAULT_ASKED, name, kind=fault.kind, place=fault.place)
                 await self._surge(fault, name, start_ns, end_ns)

@@ -60,7 +60,7 @@ def surges_of(plan: Plan) -> list[Surge]:
     return [
         Surge(fault_name(n), fault.surge.tenant, fault.surge.times, *plan.fault_window_s(n))
         for n, fault in enumerate(plan.scenario.faults)
-        if fault.surge
+        if fault.surge and not plan.aa
     ]
 
 

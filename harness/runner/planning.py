@@ -10,6 +10,7 @@ from harness.faults.kinds.catalogue import needs_of, why_missing
 from harness.faults.plugins import load_plugins as load_faults
 from harness.load.placeholders import check_placeholders
 from harness.model.errors import UsageError
+from harness.model.files.design import FEWEST_PAIRS
 from harness.model.files.loading import load_sound_scenario, load_sound_target
 from harness.model.files.scenario import Phase, Phases, Scenario, read_scenario_head
 from harness.model.files.source import did_you_mean, read_yaml
@@ -17,6 +18,7 @@ from harness.model.files.target import Target
 from harness.model.run.capabilities import refusal
 from harness.model.run.plan import Plan
 from harness.runner.library import check_sample_is_installed, find_scenario, sample_target
+from harness.runner.machine import known_calibration
 
 _LONGER = "run it without --quick, or give the scenario a longer `quick:`"
 
@@ -38,6 +40,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
     _check_faults_fit(path, scenario, phases)
     _check_capabilities(path, scenario, kind_of(resolved))
     _check_metrics_fit(path, scenario, phases)
+    _check_pairs_fit(path, scenario, phases)
     return Plan(
         name=path.stem,
         scenario=scenario,
@@ -46,6 +49,7 @@ def make_plan(name: str, *, target: Path | None, seed: int | None, quick: bool, 
         seed=secrets.randbelow(2**31) if seed is None else seed,
         quick=quick,
         without=check_protections(without, resolved, hint=_proved_by(scenario)),
+        calibration=known_calibration(resolved.name) if scenario.design.interleaved else None,
     )
 
 
@@ -97,6 +101,14 @@ def _check_metrics_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
             phase = f"a {metric.phase.value} phase of only {phases.seconds(metric.phase):g}s"
             msg = f"{path}: check {entry.id}: looks at {metric.name} from {metric.after:g}s on, in {phase}"
             raise UsageError(msg, hint=_LONGER)
+
+
+def _check_pairs_fit(path: Path, scenario: Scenario, phases: Phases) -> None:
+    """Fewer than three pairs of windows decide nothing; a quick run may have fewer than the scenario asks for."""
+    design = scenario.design.interleaved
+    if design is not None and design.pairs_in(phases.fault) < FEWEST_PAIRS:
+        held = f"a fault phase of only {phases.fault:g}s holds {design.pairs_in(phases.fault)} pairs of windows"
+        raise UsageError(f"{path}: design: {held} of {design.window:g}s", hint=_LONGER)
 
 
 def _phases(scenario: Scenario, *, quick: bool) -> Phases:

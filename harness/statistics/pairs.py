@@ -8,6 +8,7 @@ each interval gets its share of the error), so that the chance of any false one 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from math import exp, lgamma, log, pi, sqrt
 from statistics import NormalDist
 
@@ -21,7 +22,7 @@ FEWEST_PAIRS = 3
 CONFIDENCE = 0.95
 POWER = 0.95
 _STEPS = 2000  # of the integral of Student's density
-_MOST_PAIRS = 200
+MOST_PAIRS = 200
 
 
 class Contained(Enum):
@@ -96,13 +97,14 @@ def detectable(pairs: int, scatter: float, *, effects: int = 1, power: float = P
 def pairs_needed(effect: float, scatter: float, *, power: float = POWER) -> int:
     """Return how many pairs find *effect* with *power*; 200 stands for that many or more."""
     return next(
-        (n for n in range(FEWEST_PAIRS, _MOST_PAIRS) if detectable(n, scatter, power=power) <= effect), _MOST_PAIRS
+        (n for n in range(FEWEST_PAIRS, MOST_PAIRS) if detectable(n, scatter, power=power) <= effect), MOST_PAIRS
     )
 
 
+@lru_cache(maxsize=4096)
 def student_quantile(probability: float, freedom: int) -> float:
     """Return the quantile of Student's t; normal from 200 degrees of freedom on."""
-    if freedom >= _MOST_PAIRS:
+    if freedom >= MOST_PAIRS:
         return NormalDist().inv_cdf(probability)
     low, high = 0.0, 700.0
     for _ in range(60):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.model.errors import UsageError
 from harness.model.files.falsifiable import why_it_cannot_fail
+from harness.model.files.fault_kinds.row import Option
 from harness.model.files.measures import problems
 from harness.model.files.scenario import Phase, Scenario, load_scenario
 from harness.model.files.source import Source, read_yaml
@@ -27,7 +28,7 @@ def load_sound_target(path: Path) -> Target:
 def load_sound_scenario(path: Path, target: Target) -> Scenario:
     """Read a scenario; UsageError with positions where it makes no sense, or could not fail."""
     scenario = load_scenario(path, target)
-    found = [*problems(scenario), *_blanks(scenario), *_times(scenario)]
+    found = [*problems(scenario), *_blanks(scenario), *_times(scenario), *_windows(scenario)]
     _raise(read_yaml(path), found or why_it_cannot_fail(scenario, target))
     return scenario
 
@@ -80,12 +81,34 @@ def _times(scenario: Scenario) -> Iterator[tuple[Location, str]]:
             yield ("guardrails", index, "over"), _too_long("over", guardrail.over, "the run", whole_s)
 
 
+def _windows(scenario: Scenario) -> Iterator[tuple[Location, str]]:
+    """The windows of an interleaved design fit into the fault phase, and the faults follow them."""
+    design = scenario.design.interleaved
+    if design is None:
+        return
+    if scenario.phases.fault < design.shortest_s:
+        needs, has = format_duration(design.shortest_s), format_duration(scenario.phases.fault)
+        told = f"{design.pairs} pairs of windows of {format_duration(design.window)} need a fault phase of {needs}"
+        yield ("design", "interleaved"), f"{told}; it has {has}"
+    for index, fault in enumerate(scenario.faults):
+        at = ("faults", index)
+        for name in ("start", "duration", "repeat"):
+            if name in fault.model_fields_set and getattr(fault, name) is not None:
+                yield (*at, name), f"{name}: an interleaved design says when the faults are there"
+        if Option.REPEAT not in fault.declared.options:
+            yield at, f"a {fault.kind} is not repeated: it does not go with an interleaved design"
+        if fault.ramp >= design.window:
+            yield (*at, "ramp"), _too_long("ramp", fault.ramp, "a window", design.window)
+
+
 def _too_long(name: str, seconds: float, what: str, length_s: float) -> str:
     return f"{name}: {format_duration(seconds)} is no shorter than {what}, {format_duration(length_s)}"
 
 
 def _fault_s(scenario: Scenario, link: str) -> float:
     """Return how long the fault on *link* is there at most; the fault phase if none is on it."""
+    if scenario.design.interleaved:
+        return scenario.design.interleaved.window
     faults = [fault for fault in scenario.faults if fault.link == link and fault.repeat is None]
     left = [scenario.phases.fault - fault.start.latest_s for fault in faults]
     longest = [min(rest, fault.duration or rest) for rest, fault in zip(left, faults, strict=True)]

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.model.base import Spec
+from harness.model.files.check_kinds.on_windows import UnharmedCheck
+from harness.model.files.design import Interleaved
 from harness.model.files.leaks import Leak
 from harness.model.files.scenario import (
     Backoff,
@@ -76,6 +78,7 @@ SHAPES: Mapping[tuple[type[Spec], str], Shape] = {
     (CouplingCheck, "fan_out"): _COUNT,
     (CouplingCheck, "chattiness"): _COUNT,
     (CouplingCheck, "shared_stores"): _COUNT,
+    (UnharmedCheck, "margin"): Shape(("x", ""), "<= 1.2x", least=1.0),
     (Guardrail, "errors"): Shape(("%",), "> 20%", upper=False, most=1.0),
     (Guardrail, "p95"): Shape(("ms",), "> 2s", upper=False, least=0.001),
 }
@@ -88,6 +91,8 @@ SPANS: Mapping[type[Spec], tuple[str, ...]] = {
     RefusalsCheck: ("within",),
     Guardrail: ("over",),
     Flow: ("timeout",),
+    Interleaved: ("window",),
+    UnharmedCheck: ("errors",),
     Leak: ("errors", "slow"),
 }
 """Durations and shares that mean nothing at zero."""

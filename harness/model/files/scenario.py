@@ -29,6 +29,7 @@ from harness.model.files.check_kinds.on_requests import (
     RefusalsCheck,
 )
 from harness.model.files.checks import CHECKS, CheckSpec
+from harness.model.files.design import Design
 from harness.model.files.fault_kinds.row import Place
 from harness.model.files.faults import Fault, Rate
 from harness.model.files.leaks import LeakLevels
@@ -102,6 +103,9 @@ class Scenario(Spec):
     arrivals: Annotated[str, Field(pattern="^(poisson|constant)$")] = "poisson"
     phases: Phases = Phases()
     quick: Phases = QUICK
+    design: Design = Field(
+        default=Design(), description="single: one fault window; interleaved: random pairs of windows with and without."
+    )
     faults: list[Fault] = Field(min_length=1)
     blast_radius: dict[str, dict[str, Objective]] = Field(
         default={}, description="Who may be hurt, and how far: tenant -> flow -> bounds."
@@ -204,6 +208,7 @@ def _check_check(source: Source, at: tuple[str | int, ...], spec: Any, scenario:
         ("blames", "link", target.links),
         ("flow", "flow", loaded),
         ("tenant", "tenant", scenario.load),
+        ("reference", "tenant", scenario.load),
         ("ledger", "ledger", target.ledgers),
         ("service", "service", target.services),
     ):
@@ -211,6 +216,8 @@ def _check_check(source: Source, at: tuple[str | int, ...], spec: Any, scenario:
             _known(source, (*at, field), kind, word, known)
     for index, tenant in enumerate(getattr(spec, "tenants", [])):
         _known(source, (*at, "tenants", index), "tenant", tenant, scenario.load)
+    for index, flow in enumerate(getattr(spec, "flows", [])):
+        _known(source, (*at, "flows", index), "flow", flow, loaded)
     if isinstance(spec, MetricCheck):
         _unit_fits(source, at, spec)
 

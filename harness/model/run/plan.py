@@ -6,6 +6,8 @@ from random import Random
 from harness.model.base import Spec
 from harness.model.files.scenario import Phase, Phases, Scenario
 from harness.model.files.target import Target
+from harness.model.run.calibration import Calibration
+from harness.model.run.windows import PairOfWindows, draw_pairs
 
 
 class Plan(Spec):
@@ -18,6 +20,8 @@ class Plan(Spec):
     seed: int
     quick: bool = False
     without: list[str] = []
+    calibration: Calibration | None = None
+    aa: bool = False  # no fault is placed: a run that shows what the machine does by itself
 
     def offset_s(self, phase: Phase) -> float:
         """Return when *phase* starts, in seconds after the load does."""
@@ -37,7 +41,10 @@ class Plan(Spec):
         """Return start and end of each repetition of fault *number*, in seconds after the load starts.
 
         A fault ends with the fault phase at the latest. A start that is a range is drawn from the seed and the number.
+        In an interleaved run every fault is there in the fault window of each pair.
         """
+        if pairs := self.window_pairs_s():
+            return [pair.fault for pair in pairs]
         fault = self.scenario.faults[number]
         begin = self.offset_s(Phase.FAULT)
         end = begin + self.phases.fault
@@ -48,6 +55,17 @@ class Plan(Spec):
         stops = [end if fault.duration is None else begun + fault.duration for begun in starts]
         windows = [(min(begun, end), min(stop, end)) for begun, stop in zip(starts, stops, strict=True)]
         return [window for window in windows if window[0] < end] or windows[:1]
+
+    def is_repeated(self, number: int) -> bool:
+        """Say whether fault *number* (from 0) comes more than once."""
+        return self.scenario.faults[number].repeat is not None or self.scenario.design.interleaved is not None
+
+    def window_pairs_s(self) -> list[PairOfWindows]:
+        """Return the pairs of windows of an interleaved run, in order; none in a run of a single fault window."""
+        design = self.scenario.design.interleaved
+        if design is None:
+            return []
+        return draw_pairs(design, start_s=self.offset_s(Phase.FAULT), length_s=self.phases.fault, seed=self.seed)
 
 
 def fault_name(number: int) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from harness.model.files.check_kinds.on_calls import ON_CALLS
 from harness.model.files.check_kinds.on_data import ON_DATA
 from harness.model.files.check_kinds.on_requests import ON_REQUESTS
+from harness.model.files.check_kinds.on_windows import ON_WINDOWS
 from harness.model.files.check_kinds.row import CheckKind
 
-BUILT_IN: tuple[CheckKind, ...] = (*ON_REQUESTS, *ON_CALLS, *ON_DATA)
-"""The kinds of the harness itself. A new kind is one more row in one of the three files."""
+BUILT_IN: tuple[CheckKind, ...] = (*ON_REQUESTS, *ON_CALLS, *ON_DATA, *ON_WINDOWS)
+"""The kinds of the harness itself. A new kind is one more row in one of these files."""
 
 _added: dict[str, CheckKind] = {}
 
