@@ -96,6 +96,9 @@ def _judge_number(facts: Facts, spec: RetriesCheck, attempts: Calls, window: Win
     if status is not Status.FAIL and (told := disagreements(facts, spec.link, attempts, again, window)):
         finding = replace(finding, value=f"{finding.value}; sources disagree: {'; '.join(told)}")
         return finding.undecided(Cause.SOURCES_DISAGREE, "Attempts are counted differently at the ends of the link.")
+    if (longest := _longest(attempts, again, _first_number(facts, spec.link))) > spec.most:
+        reason = f"One call made {longest} attempts; {spec.most} are allowed, whatever the others make."
+        return replace(finding, status=Status.FAIL, cause=None, reason=reason, evidence=_most_tried(attempts))
     if status is Status.PASS and not trouble.any():
         return replace(finding, status=Status.NOT_EXERCISED, reason="No attempt failed: there was nothing to retry.")
     return finding
@@ -200,6 +203,13 @@ def _first_number(facts: Facts, link: str) -> int:
     """Some count attempts from 0, some from 1."""
     calls = facts.calls(link)
     return min(1, int(calls.attempt.min())) if len(calls) else 0
+
+
+def _longest(attempts: Calls, again: NDArray[np.bool_], first_number: int) -> int:
+    """Return the most attempts that one call made: by its numbers, and by its repeats after a failure."""
+    repeats = np.unique(_span_of(attempts)[again], return_counts=True)[1]
+    numbered = int(attempts.attempt.max()) - first_number if len(attempts) else 0
+    return 1 + max(numbered, int(repeats.max()) if len(repeats) else 0)
 
 
 def _span_of(calls: Calls) -> NDArray[np.uint64]:

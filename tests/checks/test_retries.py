@@ -1,5 +1,7 @@
 import itertools
 
+import pytest
+
 from harness.model.result.finding import Cause, Status
 from harness.model.run.events import Kind
 from tests.checks.stories import all_is_well, found, told
@@ -283,3 +285,16 @@ def test_a_handful_of_pauses_decides_nothing(new_run):
     failing(written, 2, every=10)
     pauses = next(f for f in found(written.read(), "retries") if f.subject.endswith("pauses"))
     assert (pauses.status, pauses.cause) == (Status.UNKNOWN, Cause.TOO_FEW_SAMPLES)
+
+
+@pytest.mark.parametrize(("tries", "status"), [(30, Status.FAIL), (3, Status.PASS)])
+def test_a_call_that_is_tried_without_end_fails_among_any_number_of_good_ones(new_run, tries, status):
+    written = all_is_well(new_run({"retries": {"link": PAY, "amplification": "<= 1.3"}}), but=[QUIET])
+    for call in range(300):
+        written.call(12 + call / 31, 10, link=PAY)
+    trace, parent = written.new_id(16), written.new_id(8)
+    for attempt in range(tries):
+        failed = attempt + 1 < tries
+        about = {"parent": parent, "link": PAY, "attempt": attempt, "failed": failed}
+        written.span(trace, "orders", "client", 14 + attempt / 50, 10, **about)
+    assert found(written.read(), "retries")[0].status is status

@@ -47,6 +47,9 @@ class RetriesCheck(Spec):
     link: str = Field(description="Caller and callee: `orders -> payments`.")
     amplification: Bound = Field(description="Attempts per call in the fault phase.")
     backoff: Backoff | None = None
+    most: PositiveInt = Field(
+        default=10, description="Most attempts of one call: a few endless ones hide among many good calls."
+    )
 
 
 class TraceCheck(Spec):
