@@ -9,6 +9,7 @@ SIZES = ("tenant", "flow", "step", "bytes")
 
 _ENOUGH = 20  # successes of a step before the fault that show what is usual
 _SMALLER, _LARGER = 0.25, 8.0  # lists grow during a run, but not eightfold; no usual answer shrinks to a quarter
+_GROWING = 2  # sizes in between: a list that grows during the run, and no page of another kind
 _EMPTY_BYTES = 2
 
 
@@ -22,4 +23,6 @@ def other_content(before: pd.DataFrame, since: pd.DataFrame) -> Iterator[tuple[s
     steps = known["step"].astype(str)
     least, most = (steps.map({str(step): float(size) for step, size in usual[edge].items()}) for edge in ("min", "max"))
     yield "success of far fewer bytes", known[known["bytes"] < _SMALLER * least]
-    yield "success of far more bytes", known[known["bytes"] > _LARGER * most]
+    larger = known[known["bytes"] > most]
+    if int((larger["bytes"] <= _LARGER * most[larger.index]).sum()) < _GROWING:
+        yield "success of far more bytes", known[known["bytes"] > _LARGER * most]

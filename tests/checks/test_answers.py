@@ -74,3 +74,12 @@ def test_a_success_of_quite_another_size_harms_a_bystander(new_run, size, what):
 def test_a_victim_may_be_served_by_a_fallback(new_run):
     expected = [("acme checkout success of far fewer bytes", Status.FAIL, Severity.WARNING)]
     assert sized(new_run(), "acme", "checkout", 40) == expected
+
+
+def test_a_list_that_grows_during_the_run_is_no_other_content(new_run):
+    written = all_is_well(new_run(), but=[Stretch(FAULT_S, RECOVERY_S, "globex", "browse")])
+    for number in range(60):
+        due = at(FAULT_S + number / 6)
+        row = ("globex", "browse", "list", due, due, due + 10**7, 200, "ok", None, written.new_id(16))
+        written.row(Table.REQUESTS, *row, 512 + number * 200, False, None)
+    assert judged(written) == []
