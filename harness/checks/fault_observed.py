@@ -189,7 +189,7 @@ def _value(account: Account) -> str:
 def _counted(account: Account) -> Iterator[str]:
     count = account.count
     if count.requests >= 0:
-        yield f"{count.requests:,} requests hit"
+        yield f"{count.requests:,} requests hit" + (f" ({count.tenants})" if count.tenants else "")
     if count.touched >= 0:
         yield f"{count.touched:,} {count.unit} touched"
     if account.fault.link and count.connections >= 0 and count.requests < 0:

@@ -1,4 +1,4 @@
-"""A pass must be earned: what was not felt, or was sick before, is unknown with exit code 2."""
+"""A pass must be earned: what was not observed, or was sick before, is unknown with exit code 2."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def scenario(tmp_path, **values):
     return str(path)
 
 
-def test_a_fault_on_a_link_without_traffic_is_unknown_not_felt(tmp_path):
+def test_a_fault_on_a_link_without_traffic_is_not_observed(tmp_path):
     mine = scenario(tmp_path, load="{acme: {browse: 8}}", link="payments -> provider-b", p95="< 250ms")
     outcome = run_harness("run", mine, cwd=tmp_path)
     assert (outcome.code, outcome.verdict["status"], outcome.verdict["cause"]) == (2, "unknown", "not observed"), (
