@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import pyarrow.compute as pc
 
-from harness.checks.content import SIZES, other_content
+from harness.checks.content import EMPTY_BYTES, SIZES, other_content
 from harness.evidence.facts import Facts
 from harness.evidence.requests import Pair
 from harness.model.files.scenario import Phase, Severity
@@ -21,14 +21,13 @@ from harness.recording.columns import Outcome, Table
 
 _TRY_AGAIN = (408, 409, 423, 425, 429)
 _FEWEST, _SHARE = 2, 0.01  # a single odd answer is noise
-_EMPTY_BYTES = 2  # "", "[]", "{}"
 _USUAL_BYTES = 20
 _MOST_EVIDENCE = 5
 _COLUMNS = ("tenant", "flow", "step", "intended_start", "status", "outcome", "bytes", "trace_id")
 _FIRST_ERROR, _LAST_ERROR = 400, 499
 _GOOD = pc.field("outcome") == Outcome.OK.value
 _SUSPECT = ((pc.field("status") >= _FIRST_ERROR) & (pc.field("status") <= _LAST_ERROR)) | (
-    _GOOD & (pc.field("bytes") <= _EMPTY_BYTES)
+    _GOOD & (pc.field("bytes") <= EMPTY_BYTES)
 )
 _NONE = Bound("<=", 0, "")
 
@@ -87,7 +86,7 @@ def _empty_successes(sizes: pd.DataFrame, now: pd.DataFrame) -> Iterator[_Lie]:
 
 
 def _is_empty(rows: pd.DataFrame) -> "pd.Series[bool]":
-    return (rows["bytes"] <= _EMPTY_BYTES) & (rows["status"] > 0)
+    return (rows["bytes"] <= EMPTY_BYTES) & (rows["status"] > 0)
 
 
 def _finding(facts: Facts, pair: Pair, lie: _Lie, answered: int, window: Window) -> Finding:

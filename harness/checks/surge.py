@@ -1,5 +1,6 @@
 """Was a surge delivered as it was asked for?"""
 
+from harness.checks.surplus import SOME_SURGE
 from harness.evidence.facts import Facts
 from harness.model.files.fault_specs import Surge
 from harness.model.files.units import Bound
@@ -10,9 +11,6 @@ from harness.recording.columns import Outcome
 
 SURGE_SHARE = 0.8
 """What a surge must at least deliver of what it was asked for."""
-
-SOME_SURGE = 1.5
-"""Below so many times the tenant's usual share there was no surge at all."""
 
 
 def surge_observed(facts: Facts, number: int, surge: Surge) -> Finding:
